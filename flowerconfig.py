@@ -1,0 +1,17 @@
+"""Flower runs this file from the working directory before it starts."""
+
+import sys
+from pathlib import Path
+
+from tornado.options import options
+
+# Celery takes the working directory off the path again after it has found the app.
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from limpet.errors import ConfigurationError
+from monitor import check_exposure
+
+try:
+    check_exposure(options)
+except ConfigurationError as error:
+    raise SystemExit(f"limpet: {error}") from None

@@ -1,0 +1,98 @@
+"""A small shop that logs who came from where: ``python -m lab.site --port 0``.
+
+It prints ``ready PORT`` when it serves, and keeps its log in memory:
+``/_log`` returns one ``[visitor, page, address]`` per page served.
+"""
+
+import argparse
+import logging
+import time
+
+from flask import Flask, Response, jsonify, redirect, request
+from waitress import create_server
+from werkzeug.wrappers import Response as WsgiResponse
+
+app = Flask(__name__)
+log: list[tuple[str, int, str]] = []
+
+
+@app.get("/shop/<visitor>/<int:page>")
+def shop(visitor: str, page: int) -> Response:
+    """One page of the shop; the cookie counts the pages that this visitor has seen."""
+    time.sleep(min(request.args.get("delay", 0.0, type=float), 30))
+    address = request.remote_addr or ""
+    log.append((visitor, page, address))
+    seen = request.cookies.get("seen", 0, type=int) + 1
+    links = "".join(
+        f'<li><a href="/shop/{visitor}/{n}">Page {n}</a>' for n in range(1, 11)
+    )
+    answer = Response(
+        f"<!doctype html><title>Page {page}</title><h1>Limpet shop, page {page}</h1>"
+        f"<p>You are <b id=visitor>{visitor}</b>, you come from <b id=address>"
+        f"{address}</b>, this is your page no. <b id=seen>{seen}</b>.</p><ul>{links}</ul>"
+    )
+    answer.set_cookie("seen", str(seen), path=f"/shop/{visitor}")
+    return answer
+
+
+@app.get("/whoami")
+def whoami() -> Response:
+    """Say what the site sees of its visitor."""
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    return jsonify(address=request.remote_addr, headers=headers)
+
+
+@app.get("/redirect/<int:times>")
+def redirects(times: int) -> WsgiResponse:
+    return redirect(f"/redirect/{times - 1}" if times > 1 else "/whoami")
+
+
+@app.get("/redirect-to")
+def redirect_to() -> WsgiResponse:
+    return redirect(request.args["url"])
+
+
+@app.get("/status/<int:code>")
+def status(code: int) -> tuple[str, int]:
+    return f"status {code}", code
+
+
+@app.get("/bytes/<int:count>")
+def some_bytes(count: int) -> Response:
+    return Response(bytes(count), mimetype="application/octet-stream")
+
+
+@app.get("/charset")
+def charset() -> Response:
+    """Serve text whose charset only the page itself tells."""
+    page = '<meta charset="windows-1252"><p>12 € café'
+    return Response(page.encode("cp1252"), content_type="text/html")
+
+
+@app.get("/big-cookies")
+def big_cookies() -> Response:
+    answer = Response("crumbs")
+    for n in range(request.args.get("count", 1, type=int)):
+        answer.set_cookie(f"crumb{n}", "x" * 3000)
+    return answer
+
+
+@app.get("/_log")
+def visits() -> Response:
+    """Return the log from entry ``from`` on."""
+    return jsonify(log[request.args.get("from", 0, type=int) :])
+
+
+def main() -> None:
+    """Serve until the process ends."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, default=0)
+    port = parser.parse_args().port
+    logging.getLogger("waitress").setLevel(logging.ERROR)
+    server = create_server(app, host="127.0.0.1", port=port, threads=16)
+    print("ready", server.effective_port, flush=True)
+    server.run()
+
+
+if __name__ == "__main__":
+    main()

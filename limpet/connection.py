@@ -1,0 +1,71 @@
+"""The way to the session Redis."""
+
+from redis import Redis
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.exceptions import (
+    AuthenticationError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
+from redis.exceptions import (
+    ConnectionError as RedisConnectionError,
+)
+from redis.exceptions import (
+    TimeoutError as RedisTimeoutError,
+)
+from redis.retry import Retry
+
+from limpet.errors import ConfigurationError, StoreUnavailable
+
+#: A frozen server must not hold a job for ever; scripts take well under 10 ms.
+TIMEOUT = 5.0
+#: Re-sent commands are safe: every lease has a nonce and every release a number.
+RETRIES = 3
+
+
+def connect(url: str) -> Redis:
+    """Return a client (thread-safe, pooled) for *url*; nothing is sent yet."""
+    return Redis.from_url(
+        url,
+        socket_timeout=TIMEOUT,
+        socket_connect_timeout=TIMEOUT,
+        socket_keepalive=True,
+        health_check_interval=25,
+        retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=1), RETRIES),
+        client_name="limpet",
+    )
+
+
+def store_error(error: RedisError) -> StoreUnavailable:
+    """Say in one line what is wrong; the address, which may hold a password, is not."""
+    if isinstance(error, AuthenticationError):
+        return StoreUnavailable("Redis refused the user name or password")
+    if isinstance(error, RedisTimeoutError):
+        return StoreUnavailable(f"no answer from Redis within {TIMEOUT:.0f} s")
+    if isinstance(error, RedisConnectionError):
+        return StoreUnavailable("cannot reach Redis")
+    if isinstance(error, ReadOnlyError):
+        return StoreUnavailable("this Redis is a read-only replica")
+    if isinstance(error, ResponseError) and "OOM" in str(error):
+        return StoreUnavailable("Redis is out of memory")
+    return StoreUnavailable(type(error).__name__)
+
+
+def require_no_eviction(client: Redis) -> None:
+    """Refuse a Redis that may drop sessions by itself.
+
+    Raises:
+        ConfigurationError: the eviction policy is not ``noeviction``.
+        StoreUnavailable: Redis cannot be asked.
+    """
+    try:
+        policy = client.info("memory").get("maxmemory_policy", "noeviction")
+    except RedisError as error:
+        raise store_error(error) from None
+    if policy != "noeviction":
+        raise ConfigurationError(
+            f"LIMPET_REDIS_URL: the session Redis has maxmemory-policy {policy!r} and "
+            "would drop sessions when full; set it to 'noeviction', or "
+            "LIMPET_ALLOW_EVICTION=true to accept that"
+        )

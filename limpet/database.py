@@ -1,0 +1,52 @@
+"""The SQL database: SQLite in the state folder, or what ``LIMPET_DATABASE_URL`` names."""
+
+from functools import cache
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError
+
+from limpet.errors import ConfigurationError
+from limpet.settings import ROOT, Settings
+
+
+@cache
+def engine(url: str) -> Engine:
+    """Return this process's engine for *url*; SQLite gets WAL, so readers never wait.
+
+    Raises:
+        ConfigurationError: the URL is none that SQLAlchemy knows.
+    """
+    try:
+        parsed = make_url(url)
+        if parsed.drivername == "sqlite" and parsed.database:
+            Path(parsed.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        made = create_engine(parsed, pool_pre_ping=True)
+    except (ArgumentError, ModuleNotFoundError) as error:
+        reason = type(error).__name__
+        raise ConfigurationError(
+            f"LIMPET_DATABASE_URL: not a database that can be opened ({reason})"
+        ) from None
+    if parsed.drivername == "sqlite":
+        event.listen(made, "connect", _tune_sqlite)
+    return made
+
+
+def _tune_sqlite(connection: DBAPIConnection, _record: object) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA busy_timeout=5000")
+    cursor.close()
+
+
+def upgrade(settings: Settings) -> None:
+    """Bring the tables to this version's shape; does nothing when they are."""
+    config = Config()
+    config.set_main_option(
+        "script_location", str(ROOT / "migrations").replace("%", "%%")
+    )
+    config.attributes["engine"] = engine(settings.sql_url)
+    command.upgrade(config, "head")

@@ -1,0 +1,71 @@
+"""Every key in Redis.
+
+All keys of a pool start with its hash tag, so that each operation is one script on
+one slot, on a Cluster too.
+
+key                      type     what, and its fields
+``{pool}:s:<session>``   hash     p proxy, g generation (bindings so far), i incarnation
+                                  (fencing number), c created, x expires, t idle ttl,
+                                  a end of max age, n requests, d lease deadline or 0,
+                                  k nonce of the lease, r last request released,
+                                  v state version (times in ms)
+``{pool}:st:<session>``  string   the session's state, one header byte first
+``{pool}:x``             zset     session → when to look whether it has expired
+``{pool}:l``             zset     lease token → deadline; the member is the lease
+``{pool}:p:<proxy>``     hash     url, version
+``{pool}:d:<proxy>``     hash     state, fails, cools, due, inflight, sessions, done,
+                                  faults
+``{pool}:i:all:rr``      zset     usable proxies → turn (round-robin)
+``{pool}:c``             zset     cooling proxies → when they are due
+``{pool}:n``             hash     counters
+``{pool}:m``             stream   metric snapshots, capped
+``limpet:pools``         set      names of the pools
+
+`PERMANENT` lists what lives without a TTL: sessions and leases are removed by the
+clean-up through ``x`` and ``l``, which also has to settle their proxies' counts.
+"""
+
+import re
+from typing import Final
+
+POOLS: Final = "limpet:pools"
+
+#: What a session may be called: it goes into keys, lease tokens and pages.
+SESSION_ID: Final = r"^[A-Za-z0-9_.@:+=~-]{1,128}$"
+#: What a pool may be called: it is the hash tag, so no braces.
+POOL_NAME: Final = r"^[a-z0-9][a-z0-9_-]{0,31}$"
+
+PERMANENT: Final = re.compile(
+    r"^(limpet:pools|\{[^}]+\}:(s:.+|x|l|[pd]:.+|i:.+|c|n|m))$"
+)
+
+
+class Keys:
+    """The keys of one pool."""
+
+    def __init__(self, pool: str) -> None:
+        tag = f"{{{pool}}}:"
+        self.expiry = f"{tag}x"
+        self.leases = f"{tag}l"
+        self.usable = f"{tag}i:all:rr"
+        self.cooling = f"{tag}c"
+        self.counters = f"{tag}n"
+        self.snapshots = f"{tag}m"
+        #: Prefixes: scripts complete them with the id of a proxy or a session that
+        #: they only learn on the way.
+        self.proxies = f"{tag}p:"
+        self.live = f"{tag}d:"
+        self.sessions = f"{tag}s:"
+        self.states = f"{tag}st:"
+
+    def session(self, session_id: str) -> str:
+        return self.sessions + session_id
+
+    def state(self, session_id: str) -> str:
+        return self.states + session_id
+
+    def proxy(self, proxy_id: str) -> str:
+        return self.proxies + proxy_id
+
+    def live_proxy(self, proxy_id: str) -> str:
+        return self.live + proxy_id

@@ -1,0 +1,129 @@
+"""All services on one machine: what ``make up`` runs, under supervisord.
+
+Supervisord restarts what dies and stops in order: Redis goes last, so that workers
+can still give back what they hold.
+"""
+
+import errno
+import os
+import shlex
+import socket
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from limpet.embedded import server_command
+from limpet.errors import ConfigurationError
+from limpet.settings import ROOT, Settings
+
+_FLOWER_PORT: Final = 5555
+#: A worker may be in the middle of a page; see ``LIMPET_JOB_TIMEOUT_SECONDS``.
+_STOP_SECONDS: Final = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A process to run; those of a lower *rank* start earlier and stop later."""
+
+    name: str
+    command: list[str]
+    rank: int
+
+
+def services(config: Settings) -> list[Service]:
+    """Return what has to run here: Redis only if none is set."""
+    celery = [sys.executable, "-m", "celery", "-A", "tasks"]
+    quiet = ["--without-gossip", "--without-mingle"]
+    found = [
+        Service("worker", [*celery, "worker", *quiet], 20),
+        Service("beat", [*celery, "beat"], 20),
+        Service("flower", [*celery, "flower"], 20),
+    ]
+    if config.embedded_redis:
+        command = server_command(config.embedded_redis_port, config.state_dir / "redis")
+        found.insert(0, Service("redis", command, 10))
+    return found
+
+
+def flower_address() -> tuple[str, int]:
+    """Return host and port that Flower will listen on.
+
+    Raises:
+        ConfigurationError: ``FLOWER_PORT`` is no port.
+    """
+    host = os.environ.get("FLOWER_ADDRESS") or "127.0.0.1"
+    port = os.environ.get("FLOWER_PORT") or str(_FLOWER_PORT)
+    if not port.isdigit() or not 0 < int(port) < 2**16:
+        raise ConfigurationError(f"FLOWER_PORT: not a port from 1 to 65535: {port!r}")
+    return host, int(port)
+
+
+def check_ports(config: Settings) -> None:
+    """Make sure that every port is free before anything is started.
+
+    Raises:
+        ConfigurationError: a line for each port that is not, and the variable to set.
+    """
+    wanted = [(*flower_address(), "Flower", "FLOWER_PORT")]
+    if config.embedded_redis:
+        redis = ("127.0.0.1", config.embedded_redis_port)
+        wanted.append((*redis, "the embedded Redis", "LIMPET_EMBEDDED_REDIS_PORT"))
+    problems = [
+        f"{variable}: port {port} for {what} cannot be used ({reason}); stop what uses "
+        "it (another `make up`?) or set another port"
+        for host, port, what, variable in wanted
+        if (reason := _why_not(host, port))
+    ]
+    if problems:
+        raise ConfigurationError(*problems)
+
+
+def _why_not(host: str, port: int) -> str:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            taken = error.errno == errno.EADDRINUSE
+            return "already in use" if taken else error.strerror or str(error)
+    return ""
+
+
+def supervise(config: Settings) -> None:
+    """Become supervisord, which runs `services` until it is told to stop."""
+    folder = config.state_dir.absolute()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file = folder / "supervisord.conf"
+    file.write_text(configuration(services(config), folder))
+    os.environ["PYTHONPATH"] = str(ROOT)
+    command = [sys.executable, "-m", "supervisor.supervisord", "-n", "-c", str(file)]
+    os.execv(sys.executable, command)  # noqa: S606 - our own interpreter, no shell
+
+
+def configuration(found: list[Service], folder: Path) -> str:
+    """Return supervisord's configuration of the services; logs go to this terminal."""
+    user = "user=root\n" if os.getuid() == 0 else ""
+    head = (
+        f"[supervisord]\nnodaemon=true\nsilent=true\n{user}"
+        f"logfile={_escape(str(folder / 'supervisord.log'))}\n"
+        f"pidfile={_escape(str(folder / 'supervisord.pid'))}\n"
+    )
+    return head + "".join(map(_program, found))
+
+
+def _program(service: Service) -> str:
+    return (
+        f"\n[program:{service.name}]\n"
+        f"command={_escape(shlex.join(service.command))}\n"
+        f"directory={_escape(str(ROOT))}\n"
+        f"priority={service.rank}\n"
+        f"stopwaitsecs={_STOP_SECONDS}\n"
+        "autorestart=true\nstartsecs=2\nstartretries=5\n"
+        "stdout_logfile=/dev/fd/1\nstdout_logfile_maxbytes=0\nredirect_stderr=true\n"
+    )
+
+
+def _escape(text: str) -> str:
+    return text.replace("%", "%%")

@@ -1,0 +1,248 @@
+"""Settings, read once from the environment and from ``.env``.
+
+A variable that is misspelt is an error, not a default: it names the nearest real one.
+"""
+
+import os
+from collections.abc import Iterable
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from dotenv import dotenv_values
+from pydantic import Field, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from limpet.errors import ConfigurationError
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+#: Variables with these beginnings are ours, so one that we do not know is a mistake.
+OWNED: Final = ("LIMPET_", "SESSION_CLEANUP_", "SESSION_TIMEOUT_", "SESSION_MAX_")
+
+Minutes = Annotated[float, Field(gt=0, le=525_600, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+Port = Annotated[int, Field(ge=1, le=65_535)]
+
+
+class Settings(BaseSettings):
+    """What can be set; `docs/settings.md` is made from this class."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="LIMPET_", frozen=True, extra="ignore", env_ignore_empty=True
+    )
+
+    redis_url: SecretStr | None = Field(
+        default=None,
+        description="Redis for sessions and proxies; unset: the embedded one.",
+    )
+    broker_url: SecretStr | None = Field(
+        default=None,
+        validation_alias="CELERY_BROKER_URL",
+        description="Celery's broker; unset: the embedded Redis.",
+    )
+    result_backend: SecretStr | None = Field(
+        default=None,
+        validation_alias="CELERY_RESULT_BACKEND",
+        description="Where results are kept; unset: the broker, if that is a Redis.",
+    )
+    database_url: SecretStr | None = Field(
+        default=None,
+        description="SQL database by SQLAlchemy URL; unset: SQLite in the state folder.",
+    )
+    state_dir: Path = Field(
+        default=ROOT / ".limpet",
+        description="Folder of the embedded Redis, SQLite and beat; not shared.",
+    )
+    env_file: Path = Field(
+        default=ROOT / ".env",
+        description="File with settings; the environment wins over it.",
+    )
+    embedded_redis_port: Port = Field(
+        default=6399, description="Loopback port of the embedded Redis."
+    )
+    allow_eviction: bool = Field(
+        default=False,
+        description="Accept a session Redis that drops keys when it is full.",
+    )
+
+    session_timeout_minutes: Minutes = Field(
+        default=30,
+        validation_alias="SESSION_TIMEOUT_MINUTES",
+        description="A session ends after this long without use.",
+    )
+    session_max_age_minutes: Minutes = Field(
+        default=1440,
+        validation_alias="SESSION_MAX_AGE_MINUTES",
+        description="A session ends at this age, however much it is used.",
+    )
+    session_cleanup_enabled: bool = Field(
+        default=True,
+        validation_alias="SESSION_CLEANUP_ENABLED",
+        description="Whether beat removes expired sessions.",
+    )
+    session_cleanup_interval_minutes: Minutes = Field(
+        default=15,
+        validation_alias="SESSION_CLEANUP_INTERVAL_MINUTES",
+        description="How often beat removes expired sessions.",
+    )
+    session_cleanup_batch_size: int = Field(
+        default=50,
+        ge=1,
+        le=500,
+        validation_alias="SESSION_CLEANUP_BATCH_SIZE",
+        description="Sessions removed in one step; more would stall running jobs.",
+    )
+    snapshot_enabled: bool = Field(
+        default=True, description="Whether beat writes metric snapshots."
+    )
+    snapshot_interval_seconds: Seconds = Field(
+        default=60, description="How often beat writes a metric snapshot."
+    )
+
+    proxy_max_failures: int = Field(
+        default=3,
+        ge=1,
+        le=100,
+        description="Failures in a row after which a proxy cools down.",
+    )
+    proxy_cooldown_seconds: Seconds = Field(
+        default=30,
+        description="First cool-down; each further one is twice as long, up to 1 h.",
+    )
+
+    job_timeout_seconds: float = Field(
+        default=30,
+        gt=0,
+        le=300,
+        description="Deadline of one fetch when the job names none.",
+    )
+    job_max_tries: int = Field(
+        default=6, ge=1, le=50, description="Fetches that a job may try."
+    )
+    job_max_age_seconds: Seconds = Field(
+        default=900,
+        description="A job that could not finish within this time has failed.",
+    )
+    user_agent: str = Field(
+        default="limpet/0.1",
+        pattern=r"^[ -~]{1,256}$",
+        description="What sites are told that they are visited by.",
+    )
+    worker_threads: int = Field(
+        default=10, ge=1, le=200, description="Jobs that one worker runs at a time."
+    )
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="Least severe level that is logged."
+    )
+    log_format: Literal["console", "json"] = Field(
+        default="console", description="Lines for people, or one JSON object a line."
+    )
+
+    @property
+    def embedded_redis(self) -> bool:
+        """Whether anything relies on the embedded Redis."""
+        return self.redis_url is None or self.broker_url is None
+
+    @property
+    def sessions_url(self) -> str:
+        """The session Redis: as set, or database 1 of the embedded one."""
+        return _reveal(self.redis_url) or self._embedded(1)
+
+    @property
+    def celery_broker(self) -> str:
+        """The broker: as set, or database 0 of the embedded Redis."""
+        return _reveal(self.broker_url) or self._embedded(0)
+
+    @property
+    def celery_results(self) -> str:
+        """The result backend: as set, or the broker if it can keep results."""
+        broker = self.celery_broker
+        return _reveal(self.result_backend) or (
+            broker if broker.startswith(("redis", "sentinel")) else "rpc://"
+        )
+
+    @property
+    def sql_url(self) -> str:
+        """The database: as set, or a file in the state folder."""
+        file = self.state_dir.absolute() / "limpet.db"
+        return _reveal(self.database_url) or f"sqlite:///{file}"
+
+    def _embedded(self, database: int) -> str:
+        return f"redis://127.0.0.1:{self.embedded_redis_port}/{database}"
+
+
+def _reveal(secret: SecretStr | None) -> str:
+    return secret.get_secret_value() if secret else ""
+
+
+def variables() -> dict[str, FieldInfo]:
+    """Every environment variable that is a setting, by name."""
+    return {
+        str(field.validation_alias or f"LIMPET_{name.upper()}"): field
+        for name, field in Settings.model_fields.items()
+    }
+
+
+@cache
+def settings() -> Settings:
+    """Return the settings of this process.
+
+    Raises:
+        ConfigurationError: a line for each variable that is unknown or has a value
+            that is not allowed.
+    """
+    file = Path(os.environ.get("LIMPET_ENV_FILE") or ROOT / ".env")
+    named = {name.upper() for name in (*os.environ, *dotenv_values(file))}
+    if problems := list(_misspelt(named)):
+        raise ConfigurationError(*problems)
+    try:
+        return Settings(_env_file=file)
+    except ValidationError as error:
+        raise ConfigurationError(*map(_problem, error.errors())) from None
+
+
+def _misspelt(named: Iterable[str]) -> Iterable[str]:
+    known = list(variables())
+    for name in sorted(named):
+        if name.startswith(OWNED) and name not in known:
+            near = get_close_matches(name, known, n=1, cutoff=0.6)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            yield f"{name}: there is no such setting{hint}"
+
+
+def _problem(error: Any) -> str:
+    found = str(error["loc"][0])
+    name = found if found in variables() else f"LIMPET_{found.upper()}"
+    field = variables()[name]
+    shown = "" if "SecretStr" in str(field.annotation) else f", not {error['input']!r}"
+    message = error["msg"][0].lower() + error["msg"][1:]
+    return f"{name}: {message}{shown} ({field.description} Default: {field.default})"
+
+
+def reference() -> str:
+    """Return the page `docs/settings.md`: every variable, default, bounds, meaning."""
+    rows = []
+    for name, field in variables().items():
+        bounds = ", ".join(filter(None, map(_bound, field.metadata)))
+        default = field.default
+        if isinstance(default, Path):
+            default = default.relative_to(ROOT)
+        shown = "unset" if default is None else f"`{default!s}`"
+        rows.append(f"| `{name}` | {shown} | {bounds} | {field.description} |")
+    head = (
+        "# Settings\n\nMade by `python manage.py settings --markdown`. Set them in the "
+        "environment or in `.env`.\n\n| variable | default | allowed | what it does |\n"
+        "| --- | --- | --- | --- |\n"
+    )
+    return head + "\n".join(rows)
+
+
+def _bound(limit: object) -> str:
+    signs = {"gt": "above", "ge": "from", "le": "to", "lt": "below"}
+    for name, word in signs.items():
+        if (value := getattr(limit, name, None)) is not None:
+            return f"{word} {value:,}"
+    return ""

@@ -1,0 +1,14 @@
+"""Alembic's entry: `limpet.database.upgrade` hands it the engine."""
+
+from alembic import context
+from sqlmodel import SQLModel
+
+import sessions.tables  # noqa: F401 - registers its table
+
+engine = context.config.attributes["engine"]
+with engine.connect() as connection:
+    context.configure(
+        connection=connection, target_metadata=SQLModel.metadata, render_as_batch=True
+    )
+    with context.begin_transaction():
+        context.run_migrations()

@@ -1,0 +1,5 @@
+"""What Flower shows, and under which conditions it may be reached."""
+
+from monitor.guard import check_exposure
+
+__all__ = ["check_exposure"]

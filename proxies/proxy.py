@@ -1,0 +1,115 @@
+"""One proxy: a value whose password is kept out of sight."""
+
+import hashlib
+import ipaddress
+import re
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import quote, unquote, urlsplit
+
+from limpet.errors import InvalidProxy
+
+SCHEMES: Final = ("http", "https", "socks5", "socks5h")
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
+_HOST: Final = re.compile(r"^(?!-)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?$")
+_PORT_MAX: Final = 65_535
+#: ``user:password@host:port``; in ``host:port:user:p@ss`` no port ends the line.
+_CREDENTIALS_FIRST: Final = re.compile(r"@[^@]+:\d+$")
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """An upstream proxy.
+
+    Two proxies are the same one when scheme, host, port and user name agree:
+    providers put the session into the user name, and passwords rotate.
+    """
+
+    scheme: str
+    host: str
+    port: int
+    username: str = field(default="", repr=False)
+    password: str = field(default="", repr=False, compare=False)
+
+    @property
+    def id(self) -> str:
+        """Ten hexadecimal digits that stand for the proxy everywhere."""
+        identity = f"{self.scheme}://{self.username}@{self.host}:{self.port}"
+        return hashlib.sha256(identity.encode()).hexdigest()[:10]
+
+    @property
+    def address(self) -> str:
+        """Where it is, without credentials: fit for logs and pages."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """The whole URL, credentials percent-encoded: for the connection alone."""
+        if not self.username and not self.password:
+            return self.address
+        scheme, rest = self.address.split("://", 1)
+        user, password = quote(self.username, safe=""), quote(self.password, safe="")
+        return f"{scheme}://{user}:{password}@{rest}"
+
+
+def parse_proxy(line: str) -> Proxy:
+    """Read a URL, ``host:port`` or ``host:port:user:password``.
+
+    Without a scheme the proxy is an HTTP proxy. In a URL the credentials may be
+    percent-encoded; an unencoded ``@``, ``:``, ``/`` or ``#`` in the password works
+    too, since it ends at the last ``@``.
+
+    Raises:
+        InvalidProxy: naming the part that is wrong, never repeating the line.
+    """
+    text = line.strip()
+    scheme, sep, rest = text.partition("://")
+    if not sep:
+        scheme, rest = "http", text
+    scheme = scheme.lower()
+    if scheme not in SCHEMES:
+        raise InvalidProxy(f"the scheme must be one of {', '.join(SCHEMES)}")
+    if sep or _CREDENTIALS_FIRST.search(rest):
+        credentials, at, place = rest.rpartition("@")
+        user, _, password = credentials.partition(":") if at else ("", "", "")
+        host, port = _place(place, _DEFAULT_PORTS[scheme] if sep else None)
+        return Proxy(scheme, host, port, unquote(user), unquote(password))
+    return _colon_separated(scheme, rest)
+
+
+def _colon_separated(scheme: str, rest: str) -> Proxy:
+    bracket = rest.find("]")
+    head, parts = rest[: bracket + 1], rest[bracket + 1 :].split(":", 3)
+    host = head or parts[0]
+    if len(parts) == 1:
+        raise InvalidProxy("the port is missing (host:port)")
+    if len(parts) == 3:  # noqa: PLR2004 - host, port, user
+        raise InvalidProxy("the password is missing (host:port:user:password)")
+    user, password = (parts[2], parts[3]) if parts[2:] else ("", "")
+    return Proxy(scheme, *_place(f"{host}:{parts[1]}", None), user, password)
+
+
+def _place(place: str, default_port: int | None) -> tuple[str, int]:
+    try:
+        split = urlsplit(f"//{place}")
+        host, port = (split.hostname or "").lower(), split.port
+    except ValueError:
+        raise InvalidProxy(f"the port must be a number from 1 to {_PORT_MAX}") from None
+    if split.path.strip("/") or split.query or split.fragment:
+        raise InvalidProxy("nothing may follow the port")
+    if port is None:
+        port = default_port
+    if not port:
+        raise InvalidProxy(f"the port must be a number from 1 to {_PORT_MAX}")
+    if not _is_host(host):
+        raise InvalidProxy("the host is neither a name nor an address")
+    return host, port
+
+
+def _is_host(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return bool(_HOST.match(host)) and not host.replace(".", "").isdigit()
+    return True

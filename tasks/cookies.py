@@ -1,0 +1,69 @@
+"""Cookies between a requests jar and JSON in Playwright's shape."""
+
+import time
+from collections.abc import Iterable
+from http.cookiejar import Cookie
+from typing import Any
+
+from requests.cookies import RequestsCookieJar
+
+
+def to_json(jar: RequestsCookieJar) -> list[dict[str, Any]]:
+    """Return the jar's cookies; ``expires`` is in seconds since 1970, -1 for none.
+
+    ``_hostOnly`` keeps what Playwright's shape cannot say: that no domain was given.
+    """
+    return [_cookie_to_json(cookie) for cookie in jar]
+
+
+def _cookie_to_json(cookie: Cookie) -> dict[str, Any]:
+    rest = {k.lower(): v for k, v in getattr(cookie, "_rest", {}).items()}
+    same_site = str(rest.get("samesite") or "Lax").capitalize()
+    return {
+        "name": cookie.name,
+        "value": cookie.value or "",
+        "domain": cookie.domain,
+        "path": cookie.path,
+        "expires": -1 if cookie.expires is None else cookie.expires,
+        "httpOnly": "httponly" in rest,
+        "secure": cookie.secure,
+        "sameSite": same_site if same_site in {"Lax", "Strict", "None"} else "Lax",
+        "_hostOnly": not cookie.domain_specified,
+    }
+
+
+def to_jar(cookies: Iterable[dict[str, Any]]) -> RequestsCookieJar:
+    """Return a jar with the *cookies* that have not expired."""
+    jar = RequestsCookieJar()
+    now = time.time()
+    for item in cookies:
+        expires = item.get("expires", -1)
+        if expires == -1 or expires > now:
+            jar.set_cookie(_cookie(item, None if expires == -1 else int(expires)))
+    return jar
+
+
+def _cookie(item: dict[str, Any], expires: int | None) -> Cookie:
+    domain = item["domain"]
+    host_only = bool(item.get("_hostOnly", not domain.startswith(".")))
+    rest = {"SameSite": item.get("sameSite", "Lax")}
+    if item.get("httpOnly"):
+        rest["HttpOnly"] = ""
+    return Cookie(
+        version=0,
+        name=item["name"],
+        value=item["value"],
+        port=None,
+        port_specified=False,
+        domain=domain,
+        domain_specified=not host_only,
+        domain_initial_dot=domain.startswith("."),
+        path=item.get("path", "/"),
+        path_specified=True,
+        secure=bool(item.get("secure")),
+        expires=expires,
+        discard=expires is None,
+        comment=None,
+        comment_url=None,
+        rest=rest,
+    )
