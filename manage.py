@@ -139,9 +139,10 @@ def scrape(
         return
     print(page["text"] if page["text"] is not None else page["body_base64"])  # noqa: T201
     err.print(
-        f"[green]{page['status']}[/] {escape(page['url'])}  {page['bytes']:,} bytes in "
-        f"{page['elapsed_ms']} ms  session {page['session'] or '(temporary)'}  "
-        f"proxy {page['proxy']}  generation {page['generation']}  tries {page['tries']}",
+        f"[green]{page['status']}[/] {escape(page['url'])}  "
+        f"{page['bytes']:,} bytes in {page['elapsed_ms']} ms  "
+        f"session {page['session'] or '(temporary)'}  proxy {page['proxy']}  "
+        f"generation {page['generation']}  tries {page['tries']}",
         soft_wrap=True,
     )
 

@@ -28,8 +28,9 @@ def shop(visitor: str, page: int) -> Response:
     )
     answer = Response(
         f"<!doctype html><title>Page {page}</title><h1>Limpet shop, page {page}</h1>"
-        f"<p>You are <b id=visitor>{visitor}</b>, you come from <b id=address>"
-        f"{address}</b>, this is your page no. <b id=seen>{seen}</b>.</p><ul>{links}</ul>"
+        f"<p>You are <b id=visitor>{visitor}</b>, you come from "
+        f"<b id=address>{address}</b>, this is your page no. <b id=seen>{seen}</b>.</p>"
+        f"<ul>{links}</ul>"
     )
     answer.set_cookie("seen", str(seen), path=f"/shop/{visitor}")
     return answer

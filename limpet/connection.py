@@ -1,12 +1,13 @@
 """The way to the session Redis."""
 
+from functools import cache
+from typing import Final
+
 from redis import Redis
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import (
     AuthenticationError,
-    ReadOnlyError,
     RedisError,
-    ResponseError,
 )
 from redis.exceptions import (
     ConnectionError as RedisConnectionError,
@@ -22,10 +23,22 @@ from limpet.errors import ConfigurationError, StoreUnavailable
 TIMEOUT = 5.0
 #: Re-sent commands are safe: every lease has a nonce and every release a number.
 RETRIES = 3
+_REASONS: Final[dict[type[RedisError], str]] = {
+    AuthenticationError: "Redis refused the user name or password",
+    RedisTimeoutError: f"no answer from Redis within {TIMEOUT:.0f} s",
+    RedisConnectionError: "cannot reach Redis",
+}
+_CODES: Final = {
+    "READONLY": "this Redis is a read-only replica",
+    "OOM": "Redis is out of memory",
+    "NOAUTH": "Redis wants a password",
+    "LOADING": "Redis is still loading its data",
+}
 
 
+@cache
 def connect(url: str) -> Redis:
-    """Return a client (thread-safe, pooled) for *url*; nothing is sent yet."""
+    """Return this process's client (thread-safe, pooled) for *url*; nothing is sent."""
     return Redis.from_url(
         url,
         socket_timeout=TIMEOUT,
@@ -39,16 +52,13 @@ def connect(url: str) -> Redis:
 
 def store_error(error: RedisError) -> StoreUnavailable:
     """Say in one line what is wrong; the address, which may hold a password, is not."""
-    if isinstance(error, AuthenticationError):
-        return StoreUnavailable("Redis refused the user name or password")
-    if isinstance(error, RedisTimeoutError):
-        return StoreUnavailable(f"no answer from Redis within {TIMEOUT:.0f} s")
-    if isinstance(error, RedisConnectionError):
-        return StoreUnavailable("cannot reach Redis")
-    if isinstance(error, ReadOnlyError):
-        return StoreUnavailable("this Redis is a read-only replica")
-    if isinstance(error, ResponseError) and "OOM" in str(error):
-        return StoreUnavailable("Redis is out of memory")
+    for kind, reason in _REASONS.items():
+        if isinstance(error, kind):
+            return StoreUnavailable(reason)
+    # A script's own error comes with the code of what it met somewhere inside.
+    for code, reason in _CODES.items():
+        if code in str(error):
+            return StoreUnavailable(reason)
     return StoreUnavailable(type(error).__name__)
 
 

@@ -1,4 +1,4 @@
-"""The SQL database: SQLite in the state folder, or what ``LIMPET_DATABASE_URL`` names."""
+"""The SQL database: a file in the state folder, or ``LIMPET_DATABASE_URL``."""
 
 from functools import cache
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The Redis that comes along: a real server from a wheel, for a laptop and for tests."""
+"""The Redis that comes along: a real server from a wheel, for laptops and tests."""
 
 import shutil
 from importlib.util import find_spec

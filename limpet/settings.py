@@ -49,7 +49,7 @@ class Settings(BaseSettings):
     )
     database_url: SecretStr | None = Field(
         default=None,
-        description="SQL database by SQLAlchemy URL; unset: SQLite in the state folder.",
+        description="URL of the SQL database; unset: SQLite in the state folder.",
     )
     state_dir: Path = Field(
         default=ROOT / ".limpet",

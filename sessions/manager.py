@@ -1,11 +1,10 @@
 """Give a session its proxy, and keep giving it the same one."""
 
-import random
 import secrets
 
 from limpet.errors import LeaseLost, NoProxyAvailable, SessionBusy, StateTooLarge
 from proxies import ProxyPool
-from sessions.session import Expired, Lease, PoolStats, SessionPolicy
+from sessions.session import Expired, Lease, PoolStats
 from sessions.state import Cookie, decode, encode
 from sessions.store import SessionStore
 
@@ -25,12 +24,17 @@ class SessionManager:
     """
 
     def __init__(
-        self, pool: str, store: SessionStore, proxies: ProxyPool, policy: SessionPolicy
+        self,
+        pool: str,
+        store: SessionStore,
+        proxies: ProxyPool,
+        *,
+        margin: float = LEASE_MARGIN,
     ) -> None:
         self.pool = pool
+        self._margin = margin
         self._store = store
         self._proxies = proxies
-        self._policy = policy
 
     def acquire(self, session_id: str | None, *, hold: float) -> Lease:
         """Lease the session, created if need be, for at most *hold* seconds.
@@ -45,9 +49,7 @@ class SessionManager:
         name = session_id or _TEMPORARY + secrets.token_hex(8)
         # A command that is sent again after a lost reply must find its own lease.
         nonce = secrets.token_hex(4)
-        reply = self._store.acquire(
-            name, nonce, policy=self._policy, hold=hold + LEASE_MARGIN
-        )
+        reply = self._store.acquire(name, nonce, hold=hold + self._margin)
         status = reply[0]
         if status == b"B":
             raise SessionBusy(self.pool, name, reply[1] / 1000)
@@ -91,8 +93,6 @@ class SessionManager:
             lease.session,
             lease.token,
             -1.0 if ok else fault,
-            policy=self._policy,
-            luck=random.random(),  # noqa: S311 - spreads cool-downs, hides nothing
             state=blob or b"",
             close=lease.temporary,
         )

@@ -43,7 +43,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         todo += [*one.args, one.__cause__, one.__context__]
 
 
-def classify(error: Exception, *, socks: bool) -> FetchError:
+def classify(error: Exception, *, socks: bool) -> FetchError:  # noqa: PLR0911 - a table
     """Turn what requests raised into a `FetchError` that names who is to blame."""
     chain = list(_causes(error))
     if any(isinstance(one, ssl.SSLCertVerificationError) for one in chain):

@@ -1,4 +1,4 @@
-"""What the tasks of one process share: the store's connections, and the fetcher.
+"""What the tasks of one process share: a manager per pool, and the fetcher.
 
 Everything is made when it is first used, so that a forked worker never inherits a
 socket.
@@ -6,10 +6,6 @@ socket.
 
 from functools import cache
 
-from redis import Redis
-from sqlalchemy import Engine
-
-from limpet import database
 from limpet.connection import connect
 from limpet.settings import settings
 from proxies import ProxyPool
@@ -20,16 +16,11 @@ from tasks.http import Fetcher
 
 
 @cache
-def _redis() -> Redis:
-    return connect(settings().sessions_url)
-
-
-@cache
 def manager(pool: str) -> SessionManager:
     """Return this process's manager of *pool*."""
-    proxies = ProxyPool(ProxyStore(_redis(), pool))
-    policy = SessionPolicy.of(settings())
-    return SessionManager(pool, SessionStore(_redis(), pool), proxies, policy)
+    client = connect(settings().sessions_url)
+    store = SessionStore(client, pool, SessionPolicy.of(settings()))
+    return SessionManager(pool, store, ProxyPool(ProxyStore(client, pool)))
 
 
 @cache
@@ -40,9 +31,4 @@ def fetcher() -> Fetcher:
 
 def pools() -> list[str]:
     """Return the names of all pools."""
-    return pool_names(_redis())
-
-
-def sql() -> Engine:
-    """Return this process's SQL engine."""
-    return database.engine(settings().sql_url)
+    return pool_names(connect(settings().sessions_url))

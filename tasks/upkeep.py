@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import structlog
 
+from limpet import database
 from limpet.names import CLEANUP_EXPIRED_SESSIONS, SNAPSHOT_METRICS
 from limpet.settings import settings
 from sessions import tables
@@ -49,7 +50,7 @@ def snapshot_metrics() -> list[dict[str, Any]]:
     taken = []
     for pool in runtime.pools():
         stats = runtime.manager(pool).snapshot()
-        tables.save(runtime.sql(), stats)
+        tables.save(database.engine(settings().sql_url), stats)
         taken.append(asdict(stats))
     log.info("metrics_snapshot", pools=len(taken))
     return taken

@@ -12,7 +12,8 @@ local batch = tonumber(ARGV[1])
 
 local dead = redis.call("ZRANGEBYSCORE", leases, "-inf", now, "LIMIT", 0, batch)
 for i = 1, #dead do
-  local proxy, incarnation, count, sid = string.match(dead[i], "^(%x+):(%d+):(%d+):(.+)$")
+  local token = "^(%x+):(%d+):(%d+):(.+)$"
+  local proxy, incarnation, count, sid = string.match(dead[i], token)
   -- Who removes the member settles it; nobody can do so twice.
   redis.call("ZREM", leases, dead[i])
   settle(proxy, 0, 1, 0, 0)

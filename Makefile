@@ -1,0 +1,56 @@
+# What a new machine needs: Python 3.11+, pip and make. Everything else goes to .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: help demo up test check format lock docs clean
+
+help:
+	@echo 'make demo    the main job, live, on an embedded Redis (KEEP=1: stay up)'
+	@echo 'make up      worker, beat and Flower for your own work; Ctrl-C stops them'
+	@echo 'make test    the tests'
+	@echo 'make check   the gate: lint, types, layers'
+	@echo 'make format  what the gate can mend by itself'
+	@echo 'make lock    requirements.lock anew from pyproject.toml'
+	@echo 'make docs    docs/settings.md anew'
+
+$(READY): requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit("Limpet needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; try: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+demo: $(READY)
+	@$(BIN)/python -m lab.demo
+
+up: $(READY)
+	@exec $(BIN)/python manage.py up
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+check: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/deptry .
+	$(BIN)/vulture
+	$(BIN)/codespell
+	$(BIN)/loq
+	@if command -v luacheck >/dev/null; then luacheck -q proxies sessions; \
+	elif [ -n "$$CI" ]; then echo 'luacheck is missing: apt-get install lua-check'; exit 1; \
+	else echo 'luacheck is not installed (Debian: lua-check): Lua was not linted'; fi
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: $(READY)
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --all-extras pyproject.toml -o requirements.lock
+
+docs: $(READY)
+	$(BIN)/python manage.py settings --markdown > docs/settings.md
+
+clean:
+	rm -rf .venv .limpet

@@ -1,0 +1,141 @@
+"""A session's life: both clocks, the clean-up, and what the figures say."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from limpet.keys import Keys
+from proxies import ProxyPool
+from sessions import SessionManager
+
+Managers = Callable[..., SessionManager]
+KEYS = Keys("default")
+
+
+def test_use_renews_a_session_but_never_beyond_its_greatest_age(
+    manager_of: Managers, redis: Redis
+) -> None:
+    manager = manager_of(idle_ttl=60, max_age=90)
+    manager.release(manager.acquire("s", hold=30))
+    created, expires, ends = _times(redis)
+
+    redis.hset(KEYS.session("s"), "a", expires + 1000)
+    manager.release(manager.acquire("s", hold=30))
+
+    assert expires - created == pytest.approx(60_000, abs=1000)
+    assert ends - created == 90_000
+    assert _times(redis)[1] <= expires + 1000
+
+
+def test_the_clean_up_leaves_sessions_that_were_used_since(
+    manager_of: Managers, redis: Redis
+) -> None:
+    manager = manager_of()
+    manager.release(manager.acquire("used", hold=30))
+    manager.release(manager.acquire("idle", hold=30))
+    redis.zadd(KEYS.expiry, {"used": 1, "idle": 1})
+    redis.hset(KEYS.session("idle"), "x", 1)
+
+    step = manager.expire(50)
+
+    assert (step.sessions, manager.stats().sessions) == (1, 1)
+    assert not manager.acquire("used", hold=30).created
+    assert manager.stats().expired_waiting == 0
+
+
+def test_the_clean_up_never_takes_a_session_in_use(
+    manager_of: Managers, redis: Redis
+) -> None:
+    manager = manager_of(idle_ttl=0.001)
+    lease = manager.acquire("s", hold=30)
+    redis.zadd(KEYS.expiry, {"s": 1})
+
+    assert manager.expire(50).sessions == 0
+    assert manager.release(lease, cookies=[]) == 1
+
+
+def test_the_clean_up_goes_in_batches_and_says_when_it_is_done(
+    manager_of: Managers, pool: ProxyPool, redis: Redis
+) -> None:
+    manager = manager_of(idle_ttl=0.001)
+    leases = [manager.acquire(f"s{n}", hold=30) for n in range(120)]
+    for lease in leases:
+        manager.release(lease, cookies=[])
+    redis.zadd(KEYS.expiry, {f"s{n}": 1 for n in range(120)})
+
+    steps = [manager.expire(50) for _ in range(3)]
+
+    assert [step.sessions for step in steps] == [50, 50, 20]
+    assert [step.more for step in steps] == [True, True, False]
+    bound = pool.status(list({lease.proxy for lease in leases}))
+    assert [one.sessions for one in bound] == [0] * 5
+    assert list(redis.scan_iter(match="*:s*:*")) == []
+
+
+def test_the_counts_of_sessions_follow_a_session_that_moves(
+    manager: SessionManager, pool: ProxyPool
+) -> None:
+    first = manager.acquire("s", hold=30)
+    manager.release(first, fault=1)
+    for _ in range(2):
+        manager.release(manager.acquire("s", hold=30), fault=1)
+
+    moved = manager.acquire("s", hold=30)
+
+    bound = pool.status([first.proxy, moved.proxy])
+    assert [one.sessions for one in bound] == [0, 1]
+
+
+def test_half_a_fault_counts_half(manager: SessionManager, pool: ProxyPool) -> None:
+    for _ in range(5):
+        manager.release(manager.acquire("s", hold=30), fault=0.5)
+    lease = manager.acquire("s", hold=30)
+    manager.release(lease, fault=0.5)
+
+    assert pool.status([lease.proxy])[0].state == "cooling"
+
+
+def test_a_success_forgives_what_was_before(manager: SessionManager) -> None:
+    for _ in range(10):
+        manager.release(manager.acquire("s", hold=30), fault=1)
+        manager.release(manager.acquire("s", hold=30), fault=1)
+        manager.release(manager.acquire("s", hold=30), ok=True)
+
+    assert manager.acquire("s", hold=30).generation == 1
+
+
+def test_each_further_cool_down_is_longer(
+    manager_of: Managers, pool: ProxyPool, redis: Redis
+) -> None:
+    manager = manager_of(cooldown=100, max_failures=1)
+    lease = manager.acquire("s", hold=30)
+    waits = []
+    for _ in range(3):
+        manager.release(lease, fault=1)
+        waits.append(pool.status([lease.proxy])[0].due)
+        redis.zadd(KEYS.cooling, {lease.proxy.id: 1})
+        redis.hset(KEYS.session("s"), "p", lease.proxy.id)
+        lease = manager.acquire("s", hold=30)
+
+    for wait, most in zip(waits, (100, 200, 400), strict=True):
+        assert most / 2 - 1 <= wait <= most
+
+
+def test_a_snapshot_says_what_the_pool_holds(
+    manager: SessionManager, redis: Redis
+) -> None:
+    manager.acquire("held", hold=30)
+    manager.release(manager.acquire("free", hold=30), ok=True)
+
+    manager.snapshot()
+
+    found: Any = redis.xrange(KEYS.snapshots)
+    [(_, fields)] = found
+    wanted = {"sessions": 2, "leases": 1, "proxies_up": 5, "created": 2, "acquired": 2}
+    assert {name: int(fields[name.encode()]) for name in wanted} == wanted
+
+
+def _times(redis: Redis) -> list[int]:
+    return [int(value or 0) for value in redis.hmget(KEYS.session("s"), "c", "x", "a")]
