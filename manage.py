@@ -20,7 +20,7 @@ from rich.progress import track
 from rich.table import Table
 from sqlalchemy.exc import OperationalError as SqlError
 
-from limpet import client, database
+from limpet import client, database, schema
 from limpet import services as local
 from limpet.connection import connect
 from limpet.errors import ConfigurationError, JobFailed, LimpetError
@@ -89,7 +89,7 @@ def up() -> None:
     config = settings()
     load_dotenv(config.env_file)
     local.check_ports(config)
-    database.upgrade(config)
+    schema.upgrade(config)
     host, port = local.flower_address()
     redis = "embedded, its data is in " + str(config.state_dir)
     lines = {
@@ -107,7 +107,7 @@ def up() -> None:
 @_command(cli, "migrate")
 def migrate() -> None:
     """Bring the SQL tables to this version's shape."""
-    database.upgrade(settings())
+    schema.upgrade(settings())
     out.print("the tables are up to date")
 
 
@@ -177,7 +177,7 @@ def import_proxies(
     """
     found = read_lines(track(list(file), "reading", console=err, transient=True))
     config = settings()
-    database.upgrade(config)
+    schema.upgrade(config)
     new = tables.save(database.engine(config.sql_url), pool, found.proxies)
     _pool(config, pool).publish(found.proxies)
     for bad in found.bad[:_SHOWN]:
@@ -198,7 +198,7 @@ def import_proxies(
 def list_proxies(pool: Pool = "default", as_json: AsJson = False) -> None:
     """List the proxies of a pool and how they are doing; no credentials are shown."""
     config = settings()
-    database.upgrade(config)
+    schema.upgrade(config)
     inventory = tables.load(database.engine(config.sql_url), pool)
     rows = [
         {

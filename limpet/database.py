@@ -3,14 +3,11 @@
 from functools import cache
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError
 
 from limpet.errors import ConfigurationError
-from limpet.settings import ROOT, Settings
 
 
 @cache
@@ -40,13 +37,3 @@ def _tune_sqlite(connection: DBAPIConnection, _record: object) -> None:
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA busy_timeout=5000")
     cursor.close()
-
-
-def upgrade(settings: Settings) -> None:
-    """Bring the tables to this version's shape; does nothing when they are."""
-    config = Config()
-    config.set_main_option(
-        "script_location", str(ROOT / "migrations").replace("%", "%%")
-    )
-    config.attributes["engine"] = engine(settings.sql_url)
-    command.upgrade(config, "head")

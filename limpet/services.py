@@ -19,16 +19,22 @@ from limpet.settings import ROOT, Settings
 
 _FLOWER_PORT: Final = 5555
 #: A worker may be in the middle of a page; see ``LIMPET_JOB_TIMEOUT_SECONDS``.
-_STOP_SECONDS: Final = 40
+_WORKER_STOP: Final = 40
+#: The others have nothing to finish.
+_STOP: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A process to run; those of a lower *rank* start earlier and stop later."""
+    """A process to run; those of a lower *rank* start earlier and stop later.
+
+    It is killed if it has not stopped within *stop_seconds*.
+    """
 
     name: str
     command: list[str]
     rank: int
+    stop_seconds: int = _STOP
 
 
 def services(config: Settings) -> list[Service]:
@@ -36,7 +42,7 @@ def services(config: Settings) -> list[Service]:
     celery = [sys.executable, "-m", "celery", "-A", "tasks"]
     quiet = ["--without-gossip", "--without-mingle"]
     found = [
-        Service("worker", [*celery, "worker", *quiet], 20),
+        Service("worker", [*celery, "worker", *quiet], 20, _WORKER_STOP),
         Service("beat", [*celery, "beat"], 20),
         Service("flower", [*celery, "flower"], 20),
     ]
@@ -119,7 +125,7 @@ def _program(service: Service) -> str:
         f"command={_escape(shlex.join(service.command))}\n"
         f"directory={_escape(str(ROOT))}\n"
         f"priority={service.rank}\n"
-        f"stopwaitsecs={_STOP_SECONDS}\n"
+        f"stopwaitsecs={service.stop_seconds}\n"
         "autorestart=true\nstartsecs=2\nstartretries=5\n"
         "stdout_logfile=/dev/fd/1\nstdout_logfile_maxbytes=0\nredirect_stderr=true\n"
     )
