@@ -4,14 +4,20 @@ Supervisord restarts what dies and stops in order: Redis goes last, so that work
 can still give back what they hold.
 """
 
+import contextlib
 import errno
 import os
 import shlex
 import socket
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from supervisor.medusa.asyncore_25 import ExitNow
+from supervisor.options import ServerOptions
+from supervisor.supervisord import Supervisor
 
 from limpet.embedded import server_command
 from limpet.errors import ConfigurationError
@@ -97,15 +103,34 @@ def _why_not(host: str, port: int) -> str:
     return ""
 
 
+class _Supervisor(Supervisor):  # type: ignore[misc] # it has no types
+    """Supervisord, which does not stop what it is only just starting.
+
+    A signal that reaches a child between its fork and its exec is lost, and the child
+    would be waited for in vain.
+    """
+
+    _first_look = 0.0
+
+    def handle_signal(self) -> None:
+        now = time.monotonic()
+        self._first_look = self._first_look or now
+        if now - self._first_look >= 1:
+            super().handle_signal()
+
+
 def supervise(config: Settings) -> None:
-    """Become supervisord, which runs `services` until it is told to stop."""
+    """Run `services` until this process is told to stop."""
     folder = config.state_dir.absolute()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     file = folder / "supervisord.conf"
     file.write_text(configuration(services(config), folder))
     os.environ["PYTHONPATH"] = str(ROOT)
-    command = [sys.executable, "-m", "supervisor.supervisord", "-n", "-c", str(file)]
-    os.execv(sys.executable, command)  # noqa: S606 - our own interpreter, no shell
+    options = ServerOptions()
+    options.realize(["-n", "-c", str(file)], doc=__doc__)
+    options.first, options.test = True, False
+    with contextlib.suppress(ExitNow):  # how it returns
+        _Supervisor(options).main()
 
 
 def configuration(found: list[Service], folder: Path) -> str:
