@@ -11,7 +11,6 @@ import typer
 from celery import states
 from celery.result import AsyncResult
 from dotenv import load_dotenv
-from kombu.exceptions import OperationalError
 from pydantic import SecretStr
 from redis.exceptions import RedisError
 from rich.console import Console
@@ -23,7 +22,12 @@ from sqlalchemy.exc import OperationalError as SqlError
 from limpet import client, database, schema
 from limpet import services as local
 from limpet.connection import connect
-from limpet.errors import ConfigurationError, JobFailed, LimpetError
+from limpet.errors import (
+    ConfigurationError,
+    JobFailed,
+    LimpetError,
+    StoreUnavailable,
+)
 from limpet.names import SCRAPE
 from limpet.settings import Settings, reference, settings, variables
 from proxies import ProxyPool, tables
@@ -62,9 +66,11 @@ def _command(app: typer.Typer, name: str) -> Callable[..., Any]:
                 function(*args, **kwargs)
             except LimpetError as error:
                 several = isinstance(error, ConfigurationError)
-                _complain(*(error.args if several else [error]))
-            except (OperationalError, RedisError):
-                _complain("cannot reach Redis or the broker: is `make up` running?")
+                away = isinstance(error, StoreUnavailable)
+                hint = ["is `make up` running?"] if away else []
+                _complain(*(error.args if several else [error]), *hint)
+            except RedisError:
+                _complain("the broker went away: is `make up` still running?")
             except SqlError:
                 _complain("LIMPET_DATABASE_URL: cannot open the database")
 
@@ -129,7 +135,7 @@ def scrape(
     job = {"url": url, "session": session, "pool": pool, "timeout": timeout}
     asked = {name: value for name, value in job.items() if value is not None}
     started = time.monotonic()
-    result = client.producer(settings()).send_task(SCRAPE, kwargs=asked)
+    result = client.send(client.producer(settings()), SCRAPE, asked)
     _wait(result, started)
     if result.state == states.FAILURE:
         raise JobFailed(str(result.result))

@@ -1,7 +1,12 @@
 """A plain Celery producer: all that an app needs to enqueue jobs by name."""
 
-from celery import Celery
+from typing import Any
 
+from celery import Celery
+from celery.result import AsyncResult
+from kombu.exceptions import OperationalError
+
+from limpet.errors import StoreUnavailable
 from limpet.settings import Settings
 
 
@@ -19,3 +24,19 @@ def producer(config: Settings) -> Celery:
         redis_socket_connect_timeout=5,
     )
     return made
+
+
+def send(app: Celery, name: str, kwargs: dict[str, Any]) -> AsyncResult[Any]:
+    """Enqueue one job.
+
+    Raises:
+        StoreUnavailable: the broker or the result backend cannot be reached.
+    """
+    try:
+        with app.connection_for_write() as connection:
+            connection.ensure_connection(max_retries=1, timeout=5)
+        return app.send_task(name, kwargs=kwargs)
+    except OperationalError:
+        raise StoreUnavailable("cannot reach Redis (CELERY_BROKER_URL)") from None
+    except RuntimeError:  # how Celery says that it has given the backend up
+        raise StoreUnavailable("cannot reach Redis (CELERY_RESULT_BACKEND)") from None

@@ -39,14 +39,14 @@ class InvalidProxy(LimpetError):
 
 
 class StoreUnavailable(LimpetError):
-    """Redis did not answer, or refused the command; *reason* has no secret."""
+    """Redis (or the broker) did not answer, or refused; *reason* has no secret."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"the session store did not do its work: {self.reason}"
+        return f"the store did not do its work: {self.reason}"
 
 
 class NoProxyAvailable(LimpetError):

@@ -8,7 +8,7 @@ import logging
 import re
 import sys
 from collections.abc import MutableMapping
-from typing import Any
+from typing import Any, Final
 
 import structlog
 
@@ -16,6 +16,18 @@ from limpet.settings import Settings
 
 #: ``://user:password@`` in any text, also where the password has an ``@`` in it.
 _CREDENTIALS = re.compile(r"(://)[^\s/'\"]+@")
+#: What others may say at most. Celery prints arguments at DEBUG and results at INFO,
+#: urllib3 prints URLs at DEBUG: query strings and pages are not for logs. Jobs log
+#: themselves.
+_OTHERS: Final = {
+    "celery": logging.INFO,
+    "celery.app.trace": logging.WARNING,
+    "celery.worker.strategy": logging.WARNING,
+    "kombu": logging.INFO,
+    "amqp": logging.INFO,
+    "urllib3": logging.WARNING,
+    "alembic": logging.WARNING,
+}
 
 
 def redact(text: str) -> str:
@@ -65,7 +77,5 @@ def configure(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level)
-    # Celery would print every result, pages and all, at INFO; jobs log themselves.
-    logging.getLogger("celery.app.trace").setLevel(logging.WARNING)
-    logging.getLogger("celery.worker.strategy").setLevel(logging.WARNING)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    for name, level in _OTHERS.items():
+        logging.getLogger(name).setLevel(max(level, root.level))

@@ -116,6 +116,16 @@ def lab() -> Iterator[Lab]:
         yield running
 
 
+def _stop(process: subprocess.Popen[str]) -> None:
+    process.terminate()
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        # Flower 2.2 may hang when it is told to stop while it is still starting.
+        process.kill()
+        process.wait()
+
+
 class Stack:
     """Processes of ours on a Redis and a state folder of their own."""
 
@@ -167,8 +177,7 @@ class Stack:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        self._open.callback(process.wait)
-        self._open.callback(process.terminate)
+        self._open.callback(_stop, process)
         return process
 
     def worker(self, name: str = "worker", **environment: str) -> subprocess.Popen[str]:

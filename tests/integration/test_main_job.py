@@ -1,0 +1,124 @@
+"""The promise, on real processes: the site's own log is the witness."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from redis import Redis
+
+from lab import Lab, Visit
+
+if TYPE_CHECKING:
+    from tests.conftest import Stack
+
+SESSIONS, PAGES = 20, 10
+
+
+def _paths(visits: list[Visit]) -> dict[str, list[str]]:
+    """Return the exit addresses of each visitor, in order, without repeats."""
+    seen: dict[str, list[str]] = defaultdict(list)
+    for visit in visits:
+        seen[visit.visitor].append(visit.address)
+    return {name: [a for a, _ in groupby(path)] for name, path in seen.items()}
+
+
+def _send(stack: "Stack", site: str, pages: range) -> list[str]:
+    app = stack.app()
+    results = [
+        app.send_task(
+            "scrape",
+            kwargs={"url": f"{site}/shop/user-{n}/{page}", "session": f"user-{n}"},
+        )
+        for page in pages
+        for n in range(SESSIONS)
+    ]
+    return [result.get(timeout=60)["text"] for result in results]
+
+
+def test_sessions_keep_their_address_and_move_once_when_a_proxy_dies(
+    stack: "Stack", redis: Redis
+) -> None:
+    with Lab() as lab:
+        lines = "\n".join(proxy.line for proxy in lab.proxies)
+        assert "5 new" in stack.manage("proxies", "import", "-", stdin=lines).stdout
+        stack.worker(LIMPET_PROXY_COOLDOWN_SECONDS="600")
+
+        first = _send(stack, lab.site, range(PAGES // 2))
+        before = _paths(lab.visits())
+        dead = lab.proxies[0]
+        dead.kill()
+        second = _send(stack, lab.site, range(PAGES // 2, PAGES))
+        visits = lab.visits()
+        after = _paths(visits)
+
+    assert len(first) + len(second) == SESSIONS * PAGES
+    assert {(v.visitor, v.page) for v in visits} == {
+        (f"user-{n}", page) for n in range(SESSIONS) for page in range(PAGES)
+    }
+    assert len(visits) == SESSIONS * PAGES
+    assert [len(path) for path in before.values()] == [1] * SESSIONS
+    moved = {name for name, path in before.items() if path == [dead.exit_address]}
+    assert len(moved) == SESSIONS // 5
+    for name, path in after.items():
+        assert len(path) == (2 if name in moved else 1), (name, path)
+        assert path[0] == before[name][0]
+        assert path[-1] != dead.exit_address
+
+
+def test_beat_cleans_up_and_takes_snapshots(
+    stack: "Stack", lab: Lab, redis: Redis, eventually: Callable[..., None]
+) -> None:
+    lines = "\n".join(proxy.line for proxy in lab.proxies)
+    stack.manage("proxies", "import", "-", stdin=lines)
+    soon = {
+        "SESSION_TIMEOUT_MINUTES": "0.005",
+        "SESSION_CLEANUP_INTERVAL_MINUTES": "0.01",
+        "LIMPET_SNAPSHOT_INTERVAL_SECONDS": "0.5",
+    }
+    stack.worker(**soon)
+    stack.celery("beat", log="beat", **soon)
+    job = {"url": f"{lab.site}/whoami", "session": "soon-over"}
+    stack.app().send_task("scrape", kwargs=job).get(timeout=20)
+
+    eventually(lambda: redis.hget("{default}:n", "expired") == b"1", within=20)
+    eventually(lambda: redis.xlen("{default}:m") > 1, within=20)
+
+    assert list(redis.scan_iter(match="*soon-over*")) == []
+    rows = stack.run(
+        "-c",
+        "import sqlite3, sys; db = sqlite3.connect(sys.argv[1]);"
+        "print(db.execute('SELECT count(*), max(proxies_up), max(acquired_total) "
+        "FROM pool_snapshots').fetchone())",
+        str(stack.folder / "limpet.db"),
+    )
+    count, proxies_up, acquired = rows.stdout.strip("()\n").split(", ")
+    assert int(count) > 0
+    assert (proxies_up, acquired) == ("5", "1")
+
+
+def test_secrets_are_in_no_log_no_result_and_no_message(
+    stack: "Stack", redis_port: int
+) -> None:
+    with Lab(proxies=2) as lab:
+        lines = "\n".join(proxy.line for proxy in lab.proxies)
+        stack.manage("proxies", "import", "-", stdin=lines)
+        stack.worker(LIMPET_LOG_LEVEL="DEBUG", LIMPET_JOB_MAX_TRIES="2")
+        app = stack.app()
+        url = f"{lab.site}/shop/s/1?token=Qu3ryS3cret"
+        texts = [str(app.send_task("scrape", kwargs={"url": url}).get(timeout=20))]
+        for proxy in lab.proxies:
+            proxy.kill()
+        failed = app.send_task("scrape", kwargs={"url": url, "session": "s"})
+        texts.append(str(failed.get(timeout=30, propagate=False)))
+
+    log = stack.log("worker").read_text()
+    broker = Redis(port=redis_port, db=0)
+    stored = b"".join(broker.dump(key) or b"" for key in broker.scan_iter())
+    for secret in ("p@ss", "p%40ss", "user1:", "user2:"):
+        assert secret not in log
+        assert secret not in "".join(texts)
+        assert secret.encode() not in stored
+    assert "Qu3ryS3cret" not in log
+    assert "given up after 2 tries" in texts[1]
+    assert "Qu3ryS3cret" not in texts[1]

@@ -1,0 +1,152 @@
+"""Fetching through real proxies from a real site."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from lab import Lab
+from limpet.errors import Blame, FetchError
+from proxies import Proxy, parse_proxy
+from sessions import Lease
+from tasks.http import Fetcher, Page
+
+LeaseOn = Callable[[Proxy], Lease]
+
+
+def get(fetcher: Fetcher, lease: Lease, url: str, **options: float) -> Page:
+    wanted = {"timeout": 10.0, "max_bytes": 1_000_000, **options}
+    return fetcher.get(
+        lease, url, timeout=wanted["timeout"], max_bytes=int(wanted["max_bytes"])
+    )
+
+
+@pytest.mark.parametrize("number", [0, 1], ids=["http", "socks5h"])
+def test_the_site_sees_the_address_of_the_proxy(
+    fetcher: Fetcher, lab: Lab, lease_on: LeaseOn, number: int
+) -> None:
+    proxy = lab.proxies[number]
+
+    page = get(fetcher, lease_on(parse_proxy(proxy.line)), f"{lab.site}/whoami")
+
+    seen = json.loads(page.body)
+    assert seen["address"] == proxy.exit_address
+    assert seen["headers"]["user-agent"] == "limpet-test"
+    assert not [name for name in seen["headers"] if "proxy" in name]
+
+
+def test_the_environment_cannot_change_the_proxy(
+    fetcher: Fetcher, lab: Lab, lease_on: LeaseOn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.setenv(name, lab.proxies[2].line if name != "NO_PROXY" else "*")
+
+    page = get(
+        fetcher, lease_on(parse_proxy(lab.proxies[0].line)), f"{lab.site}/whoami"
+    )
+
+    assert json.loads(page.body)["address"] == lab.proxies[0].exit_address
+
+
+@pytest.mark.parametrize("number", [0, 1], ids=["http", "socks5h"])
+def test_a_session_keeps_its_connection(
+    fetcher: Fetcher, lab: Lab, lease_on: LeaseOn, number: int
+) -> None:
+    lease = lease_on(parse_proxy(lab.proxies[number].line))
+
+    for n in range(5):
+        get(fetcher, lease, f"{lab.site}/shop/x/{n}")
+
+    client = fetcher._client_of(lease)
+    adapter = client.get_adapter(lab.site)
+    [manager] = adapter.proxy_manager.values()  # type: ignore[attr-defined] # of HTTPAdapter
+    opened = [manager.pools[key].num_connections for key in manager.pools._container]
+    assert opened == [1]
+
+
+def test_cookies_follow_the_state_and_not_the_worker(
+    fetcher: Fetcher, lab: Lab, lease_on: LeaseOn
+) -> None:
+    lease = lease_on(parse_proxy(lab.proxies[0].line))
+    get(fetcher, lease, f"{lab.site}/shop/x/1")
+    cookies = fetcher.cookies(lease)
+    assert cookies
+    saved = replace(lease, state=replace(lease.state, version=1, cookies=cookies))
+
+    elsewhere = get(Fetcher(user_agent="x"), saved, f"{lab.site}/shop/x/2")
+    forgotten = get(fetcher, saved, f"{lab.site}/shop/x/3")
+
+    assert b"<b id=seen>2</b>" in elsewhere.body
+    assert b"<b id=seen>2</b>" in forgotten.body
+
+
+def test_a_page_that_sets_nothing_changes_no_state(
+    fetcher: Fetcher, lab: Lab, lease_on: LeaseOn
+) -> None:
+    lease = lease_on(parse_proxy(lab.proxies[0].line))
+
+    get(fetcher, lease, f"{lab.site}/whoami")
+
+    assert fetcher.cookies(lease) is None
+
+
+def test_redirects_are_followed_and_counted(
+    fetcher: Fetcher, lab: Lab, lease_on: LeaseOn
+) -> None:
+    lease = lease_on(parse_proxy(lab.proxies[0].line))
+
+    page = get(fetcher, lease, f"{lab.site}/redirect/3")
+
+    assert (page.status, page.redirects, page.url) == (200, 3, f"{lab.site}/whoami")
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/redirect/11", "redirects"),
+        ("/redirect-to?url=file:///etc/passwd", "redirect_url"),
+        ("/redirect-to?url=http://me:pw@127.0.0.1/", "redirect_url"),
+    ],
+)
+def test_redirects_that_lead_nowhere_are_the_target_s_fault(
+    fetcher: Fetcher, lab: Lab, lease_on: LeaseOn, path: str, kind: str
+) -> None:
+    lease = lease_on(parse_proxy(lab.proxies[0].line))
+
+    with pytest.raises(FetchError) as caught:
+        get(fetcher, lease, lab.site + path)
+
+    assert (caught.value.blame, caught.value.kind) == (Blame.TARGET, kind)
+
+
+@pytest.mark.parametrize(
+    ("size", "kept", "truncated"), [(100, 100, False), (101, 100, True)]
+)
+def test_a_body_is_cut_at_its_cap(
+    fetcher: Fetcher,
+    lab: Lab,
+    lease_on: LeaseOn,
+    size: int,
+    kept: int,
+    truncated: bool,  # noqa: FBT001 - a table
+) -> None:
+    lease = lease_on(parse_proxy(lab.proxies[0].line))
+
+    page = get(fetcher, lease, f"{lab.site}/bytes/{size}", max_bytes=100)
+
+    assert (len(page.body), page.truncated) == (kept, truncated)
+
+
+def test_a_slow_page_ends_at_the_timeout(
+    fetcher: Fetcher, lab: Lab, lease_on: LeaseOn
+) -> None:
+    lease = lease_on(parse_proxy(lab.proxies[0].line))
+    start = time.monotonic()
+
+    with pytest.raises(FetchError) as caught:
+        get(fetcher, lease, f"{lab.site}/shop/x/1?delay=20", timeout=0.5)
+
+    assert (caught.value.blame, caught.value.kind) == (Blame.UNKNOWN, "timeout")
+    assert time.monotonic() - start < 10
