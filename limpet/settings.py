@@ -130,6 +130,13 @@ class Settings(BaseSettings):
         pattern=r"^[ -~]{1,256}$",
         description="What sites are told that they are visited by.",
     )
+    visibility_timeout_seconds: int = Field(
+        default=420,
+        ge=1,
+        le=86_400,
+        description="A killed worker's jobs go to another one after this time; must be "
+        "longer than any fetch (at most 300 s) and any wait for a proxy (60 s).",
+    )
     worker_threads: int = Field(
         default=10, ge=1, le=200, description="Jobs that one worker runs at a time."
     )

@@ -16,10 +16,6 @@ from limpet.logs import configure
 from limpet.names import JOBS_QUEUE, UPKEEP_QUEUE
 from limpet.settings import Settings, settings
 
-#: Longest fetch that a job may ask for (300 s), waiting time of a retry, and a margin:
-#: a job that runs longer than this would be delivered twice.
-VISIBILITY_TIMEOUT = 420
-
 
 def _create(config: Settings) -> Celery:
     made = Celery("limpet", include=["tasks.scrape", "tasks.upkeep"])
@@ -27,7 +23,7 @@ def _create(config: Settings) -> Celery:
         broker_url=config.celery_broker,
         result_backend=config.celery_results,
         broker_transport_options={
-            "visibility_timeout": VISIBILITY_TIMEOUT,
+            "visibility_timeout": config.visibility_timeout_seconds,
             # By default a dead worker's jobs wait up to 100 s longer than that.
             "unacked_restore_interval": 5,
             "unacked_restore_throttle": 1,

@@ -35,6 +35,9 @@ HEADER: Final = "limpet"
 #: as a page is done, so it is asked often.
 _BUSY_WAIT: Final = (0.1, 2.0)
 _OTHER_WAIT: Final = (0.25, 15.0)
+#: A job that waits is a message held by its worker: past the visibility timeout it
+#: would be given to a second one. So it looks again before that.
+_LONGEST_WAIT: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,7 @@ def _wait(error: LimpetError, waits: int) -> float:
     wait = spread * min(most, least * 2.0 ** min(waits, 16))
     if isinstance(error, NoProxyAvailable) and error.retry_after:
         wait += error.retry_after
-    return wait
+    return min(wait, _LONGEST_WAIT * spread)
 
 
 def _account(met: tuple[str, ...], age: float, last: LimpetError | None) -> str:

@@ -66,6 +66,26 @@ def test_sessions_keep_their_address_and_move_once_when_a_proxy_dies(
         assert path[-1] != dead.exit_address
 
 
+def test_the_job_of_a_killed_worker_is_done_by_another(
+    stack: "Stack", lab: Lab, eventually: Callable[..., None]
+) -> None:
+    stack.manage("proxies", "import", "-", stdin=lab.proxies[0].line)
+    soon = {"LIMPET_VISIBILITY_TIMEOUT_SECONDS": "2", "LIMPET_WORKER_THREADS": "2"}
+    victim = stack.worker("victim", **soon)
+    start = len(lab.visits())
+    job = {"url": f"{lab.site}/shop/v/7?delay=1", "session": "v", "timeout": 2}
+    result = stack.app().send_task("scrape", kwargs=job)
+    eventually(lambda: result.state == "STARTED")
+
+    victim.kill()
+    stack.worker("heir", **soon)
+
+    # The dead worker's lease lives for its timeout and 15 s more.
+    page = result.get(timeout=60)
+    assert (page["status"], page["session"], page["generation"]) == (200, "v", 1)
+    assert {visit.visitor for visit in lab.visits(start)} == {"v"}
+
+
 def test_beat_cleans_up_and_takes_snapshots(
     stack: "Stack", lab: Lab, redis: Redis, eventually: Callable[..., None]
 ) -> None:

@@ -53,9 +53,11 @@ def test_a_job_that_waited_too_long_has_failed() -> None:
 
 
 def test_a_job_waits_until_a_proxy_is_due() -> None:
-    _, wait = History.of(None).after(NoProxyAvailable("p", 20), "", CONFIG)
+    _, soon = History.of(None).after(NoProxyAvailable("p", 20), "", CONFIG)
+    _, later = History.of(None).after(NoProxyAvailable("p", 3000), "", CONFIG)
 
-    assert 20 < wait < 21
+    assert 20 < soon < 21
+    assert 30 <= later <= 60, "longer, and the message would be delivered again"
 
 
 def test_a_pool_without_proxies_fails_at_once_and_says_what_to_do() -> None:
