@@ -1,8 +1,8 @@
 -- End a lease: settle the proxy, renew the session's time, keep its new state.
 -- KEYS: 1 session hash, 2 its state, 3 expiry, 4 leases, 5 counters, 6 usable,
 --       7 cooling, 8 live prefix
--- ARGV: 1 session id, 2 token, 3 fault (negative a success, zero nothing, else a failure),
---       4 failures that make a proxy cool, 5 first cool-down ms, 6 luck 0..1,
+-- ARGV: 1 session id, 2 token, 3 fault (negative a success, zero nothing, else a
+--       failure), 4 failures that make a proxy cool, 5 first cool-down ms, 6 luck 0..1,
 --       7 new state or "", 8 close the session, "1" for yes
 -- Returns: {"K", state version} kept; {"A", state version} already released by this
 --          very token; {"G", -1} the session is gone, the proxy is settled;
