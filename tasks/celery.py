@@ -49,7 +49,8 @@ def _create(config: Settings) -> Celery:
         # A job that waits in one worker could run in another.
         worker_prefetch_multiplier=1,
         worker_send_task_events=True,
-        task_send_sent_event=True,
+        # The event of a retry would carry the job's arguments as they are.
+        task_send_sent_event=False,
         worker_hijack_root_logger=False,
         task_default_queue=JOBS_QUEUE,
         task_queues=[Queue(JOBS_QUEUE), Queue(UPKEEP_QUEUE)],

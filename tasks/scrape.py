@@ -50,7 +50,9 @@ log = structlog.get_logger(__name__)
     bind=True,
     max_retries=None,
     throws=(JobError,),
-    # Flower shows a task's result; a page may hold what only its owner may see.
+    # Flower shows a job's arguments and result: a query string may be a secret, and
+    # a page hold what only its owner may see.
+    Request="tasks.request:Request",
     resultrepr_maxsize=0,
 )
 def scrape(
