@@ -7,6 +7,9 @@ from redis import Redis
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import (
     AuthenticationError,
+    BusyLoadingError,
+    OutOfMemoryError,
+    ReadOnlyError,
     RedisError,
 )
 from redis.exceptions import (
@@ -25,6 +28,9 @@ TIMEOUT = 5.0
 RETRIES = 3
 _REASONS: Final[dict[type[RedisError], str]] = {
     AuthenticationError: "Redis refused the user name or password",
+    OutOfMemoryError: "Redis is out of memory",
+    ReadOnlyError: "this Redis is a read-only replica",
+    BusyLoadingError: "Redis is still loading its data",
     RedisTimeoutError: f"no answer from Redis within {TIMEOUT:.0f} s",
     RedisConnectionError: "cannot reach Redis",
 }
@@ -32,7 +38,6 @@ _CODES: Final = {
     "READONLY": "this Redis is a read-only replica",
     "OOM": "Redis is out of memory",
     "NOAUTH": "Redis wants a password",
-    "LOADING": "Redis is still loading its data",
 }
 
 
@@ -55,7 +60,7 @@ def store_error(error: RedisError) -> StoreUnavailable:
     for kind, reason in _REASONS.items():
         if isinstance(error, kind):
             return StoreUnavailable(reason)
-    # A script's own error comes with the code of what it met somewhere inside.
+    # Up to Redis 6, a script's own error has the code of what it met inside its text.
     for code, reason in _CODES.items():
         if code in str(error):
             return StoreUnavailable(reason)
