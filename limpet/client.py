@@ -37,6 +37,6 @@ def send(app: Celery, name: str, kwargs: dict[str, Any]) -> AsyncResult[Any]:
             connection.ensure_connection(max_retries=1, timeout=5)
         return app.send_task(name, kwargs=kwargs)
     except OperationalError:
-        raise StoreUnavailable("cannot reach Redis (CELERY_BROKER_URL)") from None
+        raise StoreUnavailable("cannot reach the broker (CELERY_BROKER_URL)") from None
     except RuntimeError:  # how Celery says that it has given the backend up
-        raise StoreUnavailable("cannot reach Redis (CELERY_RESULT_BACKEND)") from None
+        raise StoreUnavailable("cannot reach CELERY_RESULT_BACKEND") from None

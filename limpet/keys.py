@@ -30,8 +30,9 @@ from typing import Final
 
 POOLS: Final = "limpet:pools"
 
-#: What a session may be called: it goes into keys, lease tokens and pages.
-SESSION_ID: Final = r"^[A-Za-z0-9_.@:+=~-]{1,128}$"
+#: What a session may be called: it goes into keys, lease tokens and pages. Sessions
+#: that live for one job have names of our own, which begin with ``~``.
+SESSION_ID: Final = r"^[A-Za-z0-9_.@:+=-][A-Za-z0-9_.@:+=~-]{0,127}$"
 #: What a pool may be called: it is the hash tag, so no braces.
 POOL_NAME: Final = r"^[a-z0-9][a-z0-9_-]{0,31}$"
 

@@ -201,7 +201,10 @@ def settings() -> Settings:
         ConfigurationError: a line for each variable that is unknown or has a value
             that is not allowed.
     """
-    file = Path(os.environ.get("LIMPET_ENV_FILE") or ROOT / ".env")
+    asked = os.environ.get("LIMPET_ENV_FILE")
+    file = Path(asked or ROOT / ".env")
+    if asked and not file.exists():
+        raise ConfigurationError(f"LIMPET_ENV_FILE: there is no file {asked!r}")
     named = {name.upper() for name in (*os.environ, *dotenv_values(file))}
     if problems := list(_misspelt(named)):
         raise ConfigurationError(*problems)

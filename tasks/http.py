@@ -33,7 +33,11 @@ _CHUNK: Final = 65_536
 
 @cache
 def _tls() -> ssl.SSLContext:
-    """One context a process: loading the CA bundle costs 17 ms and 700 KB each time."""
+    """One context a process.
+
+    requests makes one a connection, and loads the CA bundle each time: 17 ms of CPU and
+    700 KB, measured with requests 2.34 (see psf/requests#6767).
+    """
     return ssl.create_default_context(cafile=certifi.where())
 
 

@@ -50,10 +50,12 @@ class History:
 
     @classmethod
     def of(cls, headers: dict[str, Any] | None) -> Self:
-        """Read it from a message's headers; none yet means the first run."""
-        held = (headers or {}).get(HEADER) or {}
-        since = float(held.get("since") or time.time())
-        return cls(since, int(held.get("waits", 0)), tuple(held.get("met", ())))
+        """Read it from a message's headers; none of ours there means the first run."""
+        try:
+            held = (headers or {})[HEADER]
+            return cls(float(held["since"]), int(held["waits"]), tuple(held["met"]))
+        except (KeyError, TypeError, ValueError):
+            return cls(time.time())
 
     def headers(self) -> dict[str, Any]:
         return {

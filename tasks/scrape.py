@@ -105,10 +105,7 @@ class _Attempt:
         if lease.moved:
             log.info("session_moved", **_names(lease))
         page = self._fetch(lease, timeout)
-        version = self._manager.release(
-            lease, ok=True, cookies=self._fetcher.cookies(lease)
-        )
-        self._fetcher.keep(lease, version)
+        self._release(lease)
         parts = urlsplit(page.url)
         log.info(
             "page",
@@ -132,6 +129,16 @@ class _Attempt:
             fault = FAULT[error.blame] if isinstance(error, FetchError) else 0.0
             self._manager.release(lease, fault=fault)
             raise
+
+    def _release(self, lease: Lease) -> None:
+        cookies = self._fetcher.cookies(lease)
+        try:
+            version = self._manager.release(lease, ok=True, cookies=cookies)
+        except LimpetError:
+            # The cookies here are not those that the next job will find.
+            self._fetcher.drop(lease)
+            raise
+        self._fetcher.keep(lease, version)
 
 
 def _names(lease: Lease) -> dict[str, Any]:

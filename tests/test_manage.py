@@ -87,7 +87,7 @@ def test_without_redis_a_command_says_so_in_a_line(
 
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
-    assert "cannot reach Redis" in done.stderr
+    assert "cannot reach" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,13 @@ def test_a_misspelt_variable_in_the_file_is_refused_too(
         settings()
 
 
+def test_a_named_file_has_to_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIMPET_ENV_FILE", "/nowhere/env")
+
+    with pytest.raises(ConfigurationError, match="LIMPET_ENV_FILE: there is no file"):
+        settings()
+
+
 def test_the_environment_wins_over_the_file(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -72,6 +72,11 @@ def test_what_another_try_cannot_cure_fails_at_once() -> None:
         History.of(None).after(bad, "a1", CONFIG)
 
 
+@pytest.mark.parametrize("strange", [{}, {HEADER: "x"}, {HEADER: {"since": "x"}}])
+def test_a_strange_header_is_a_first_run(strange: dict[str, object]) -> None:
+    assert History.of(strange).waits == 0
+
+
 def test_the_history_travels_in_the_message() -> None:
     history, _ = History.of(None).after(REFUSED, "a1", CONFIG)
     history, _ = history.after(StoreUnavailable("cannot reach Redis"), "", CONFIG)
