@@ -172,7 +172,12 @@ def _wait(result: AsyncResult[Any], started: float) -> None:
 @_command(proxies_cli, "import")
 def import_proxies(
     file: Annotated[
-        typer.FileText, typer.Argument(help="File, or - for standard input.")
+        typer.FileText,
+        typer.Argument(
+            help="File, or - for standard input.",
+            encoding="utf-8-sig",
+            errors="replace",
+        ),
     ],
     pool: Pool = "default",
 ) -> None:

@@ -1,7 +1,6 @@
 """The SQL database: a file in the state folder, or ``LIMPET_DATABASE_URL``."""
 
 from functools import cache
-from pathlib import Path
 
 from sqlalchemy import Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -19,8 +18,6 @@ def engine(url: str) -> Engine:
     """
     try:
         parsed = make_url(url)
-        if parsed.drivername == "sqlite" and parsed.database:
-            Path(parsed.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         made = create_engine(parsed, pool_pre_ping=True)
     except (ArgumentError, ModuleNotFoundError) as error:
         reason = type(error).__name__

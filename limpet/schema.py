@@ -11,8 +11,11 @@ def upgrade(settings: Settings) -> None:
     """Bring the tables to this version's shape; does nothing when they are.
 
     Raises:
-        ConfigurationError: ``LIMPET_DATABASE_URL`` cannot be used.
+        ConfigurationError: ``LIMPET_DATABASE_URL`` or ``LIMPET_STATE_DIR`` cannot be
+            used.
     """
+    if settings.database_url is None:
+        settings.make_state_dir()
     config = Config()
     config.set_main_option(
         "script_location", str(ROOT / "migrations").replace("%", "%%")

@@ -121,8 +121,7 @@ class _Supervisor(Supervisor):  # type: ignore[misc] # it has no types
 
 def supervise(config: Settings) -> None:
     """Run `services` until this process is told to stop."""
-    folder = config.state_dir.absolute()
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder = config.make_state_dir()
     file = folder / "supervisord.conf"
     file.write_text(configuration(services(config), folder))
     os.environ["PYTHONPATH"] = str(ROOT)

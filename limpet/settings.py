@@ -148,6 +148,21 @@ class Settings(BaseSettings):
         default="console", description="Lines for people, or one JSON object a line."
     )
 
+    def make_state_dir(self) -> Path:
+        """Return the state folder, made if it is not there; nobody else may look in.
+
+        Raises:
+            ConfigurationError: it cannot be made.
+        """
+        folder = self.state_dir.absolute()
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigurationError(
+                f"LIMPET_STATE_DIR: cannot make {str(folder)!r} ({error.strerror})"
+            ) from None
+        return folder
+
     @property
     def embedded_redis(self) -> bool:
         """Whether anything relies on the embedded Redis."""

@@ -89,4 +89,7 @@ def _check_store(**_signal: object) -> None:
 
 @beat_init.connect
 def _make_state_folder(**_signal: object) -> None:
-    settings().state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        settings().make_state_dir()
+    except ConfigurationError as error:
+        raise SystemExit(f"limpet: {error}") from None

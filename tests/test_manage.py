@@ -34,6 +34,28 @@ def test_an_import_keeps_the_good_lines_and_reports_the_bad_ones(
     assert "S3cret" not in done.stdout + done.stderr
 
 
+def test_a_file_from_windows_or_of_no_text_at_all_is_read(
+    stack: "Stack", tmp_path: Path
+) -> None:
+    windows, noise = tmp_path / "windows.txt", tmp_path / "noise"
+    windows.write_bytes(b"\xef\xbb\xbf10.0.0.1:80\r\n10.0.0.2:80\r\n")
+    noise.write_bytes(bytes(range(128, 256)) + b"\n10.0.0.3:80\n\x00\xff\n")
+
+    done = [stack.manage("proxies", "import", str(file)) for file in (windows, noise)]
+
+    assert [one.returncode for one in done] == [0, 0], done
+    assert "2 new" in done[0].stdout
+    assert "1 new, 0 known before, 0 repeated, 2 bad lines" in done[1].stdout
+
+
+def test_a_state_folder_that_cannot_be_made_is_named(stack: "Stack") -> None:
+    for command in (("proxies", "ls"), ("up",), ("migrate",)):
+        done = stack.manage(*command, LIMPET_STATE_DIR="/proc/nowhere")
+
+        assert done.returncode == 1
+        assert done.stderr.startswith("limpet: LIMPET_STATE_DIR: cannot make")
+
+
 def test_a_listing_shows_no_credentials(stack: "Stack") -> None:
     stack.manage("proxies", "import", "-", stdin="socks5h://me:S3cret@10.0.0.1:1080")
 
