@@ -1,15 +1,17 @@
 """The way to the session Redis."""
 
 from functools import cache
-from typing import Final
+from typing import Any, Final, cast
 
-from redis import Redis
+from redis import Redis, RedisCluster
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
+    ClusterError,
     OutOfMemoryError,
     ReadOnlyError,
+    RedisClusterException,
     RedisError,
 )
 from redis.exceptions import (
@@ -21,18 +23,23 @@ from redis.exceptions import (
 from redis.retry import Retry
 
 from limpet.errors import ConfigurationError, StoreUnavailable
+from limpet.settings import Settings
 
 #: A frozen server must not hold a job for ever; scripts take well under 10 ms.
 TIMEOUT = 5.0
 #: Re-sent commands are safe: every lease has a nonce and every release a number.
 RETRIES = 3
-_REASONS: Final[dict[type[RedisError], str]] = {
+#: What a client raises; that of a cluster does not keep to redis-py's own tree.
+STORE_ERRORS: Final = (RedisError, RedisClusterException)
+_REASONS: Final[dict[type[Exception], str]] = {
     AuthenticationError: "Redis refused the user name or password",
     OutOfMemoryError: "Redis is out of memory",
     ReadOnlyError: "this Redis is a read-only replica",
     BusyLoadingError: "Redis is still loading its data",
     RedisTimeoutError: f"no answer from Redis within {TIMEOUT:.0f} s",
     RedisConnectionError: "cannot reach Redis",
+    RedisClusterException: "cannot reach the Redis cluster",
+    ClusterError: "the Redis cluster is down",
 }
 _CODES: Final = {
     "READONLY": "this Redis is a read-only replica",
@@ -42,20 +49,34 @@ _CODES: Final = {
 
 
 @cache
-def connect(url: str) -> Redis:
-    """Return this process's client (thread-safe, pooled) for *url*; nothing is sent."""
-    return Redis.from_url(
-        url,
-        socket_timeout=TIMEOUT,
-        socket_connect_timeout=TIMEOUT,
-        socket_keepalive=True,
-        health_check_interval=25,
-        retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=1), RETRIES),
-        client_name="limpet",
-    )
+def connect(url: str, *, cluster: bool = False) -> Redis:
+    """Return this process's client (thread-safe, pooled) for *url*.
+
+    Nothing is sent yet, but to a *cluster*, whose nodes are asked for at once: that may
+    raise `StoreUnavailable`. All that we use of a client is the same for both.
+    """
+    options: dict[str, Any] = {
+        "socket_timeout": TIMEOUT,
+        "socket_connect_timeout": TIMEOUT,
+        "socket_keepalive": True,
+        "health_check_interval": 25,
+        "retry": Retry(ExponentialWithJitterBackoff(base=0.05, cap=1), RETRIES),
+        "client_name": "limpet",
+    }
+    if not cluster:
+        return Redis.from_url(url, **options)
+    try:
+        return cast("Redis", RedisCluster.from_url(url, **options))
+    except STORE_ERRORS as error:
+        raise store_error(error) from None
 
 
-def store_error(error: RedisError) -> StoreUnavailable:
+def session_redis(settings: Settings) -> Redis:
+    """Return this process's client of the session Redis."""
+    return connect(settings.sessions_url, cluster=settings.redis_cluster)
+
+
+def store_error(error: Exception) -> StoreUnavailable:
     """Say in one line what is wrong; the address, which may hold a password, is not."""
     for kind, reason in _REASONS.items():
         if isinstance(error, kind):
@@ -64,6 +85,10 @@ def store_error(error: RedisError) -> StoreUnavailable:
     for code, reason in _CODES.items():
         if code in str(error):
             return StoreUnavailable(reason)
+    if "compiling script" in str(error) or "user_script" in str(error):
+        # Ours are tested; what can be wrong is a strategy of the user's own.
+        text = str(error).partition("\n")[0][:200]
+        return StoreUnavailable(f"a script fails, is it your own strategy? {text}")
     return StoreUnavailable(type(error).__name__)
 
 
@@ -75,12 +100,22 @@ def require_no_eviction(client: Redis) -> None:
         StoreUnavailable: Redis cannot be asked.
     """
     try:
-        policy = client.info("memory").get("maxmemory_policy", "noeviction")
-    except RedisError as error:
+        policies = _eviction_policies(client)
+    except STORE_ERRORS as error:
         raise store_error(error) from None
-    if policy != "noeviction":
+    if wrong := sorted(policies - {"noeviction"}):
         raise ConfigurationError(
-            f"LIMPET_REDIS_URL: the session Redis has maxmemory-policy {policy!r} and "
-            "would drop sessions when full; set it to 'noeviction', or "
+            f"LIMPET_REDIS_URL: the session Redis has maxmemory-policy {wrong[0]!r} "
+            "and would drop sessions when full; set it to 'noeviction', or "
             "LIMPET_ALLOW_EVICTION=true to accept that"
         )
+
+
+def _eviction_policies(client: Redis) -> set[str]:
+    found: Any = client
+    if isinstance(found, RedisCluster):
+        nodes = found.info("memory", target_nodes=RedisCluster.PRIMARIES)
+        # One node answers for itself, several by their names.
+        each = [nodes] if "maxmemory_policy" in nodes else nodes.values()
+        return {node["maxmemory_policy"] for node in each}
+    return {client.info("memory").get("maxmemory_policy", "noeviction")}

@@ -1,25 +1,38 @@
 """Lua scripts, kept in files beside the package that calls them.
 
-A line ``--@include proxies/_health`` is replaced by that fragment, so a script that
-Redis holds is always complete. Fragments start with an underscore.
+A line ``--@include proxies/_index`` is replaced by that fragment, so a script that
+Redis holds is always complete. Fragments start with an underscore. ``--@insert name``
+is replaced by what the program gives under that name.
 """
 
 import hashlib
 import re
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.resources import files
+from types import MappingProxyType
+from typing import Final
 
 from redis import Redis
 from redis.exceptions import NoScriptError
 
-_INCLUDE = re.compile(r"^--@include (\w+)/(\w+)$", re.MULTILINE)
+_INCLUDE: Final = re.compile(r"^--@include (\w+)/(\w+)$", re.MULTILINE)
+_INSERT: Final = re.compile(r"^ *--@insert (\w+)$", re.MULTILINE)
+_NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @cache
-def source(package: str, name: str) -> str:
-    """Return ``<package>/lua/<name>.lua``, includes resolved, comment lines dropped."""
+def _whole(package: str, name: str) -> str:
     text = files(package).joinpath("lua", f"{name}.lua").read_text("utf-8")
-    whole = _INCLUDE.sub(lambda found: source(found[1], found[2]), text)
+    return _INCLUDE.sub(lambda found: _whole(found[1], found[2]), text)
+
+
+def source(package: str, name: str, inserts: Mapping[str, str] = _NOTHING) -> str:
+    """Return ``<package>/lua/<name>.lua``, complete and without comment lines.
+
+    Raises `KeyError` for an insert that *inserts* does not have.
+    """
+    whole = _INSERT.sub(lambda found: inserts[found[1]], _whole(package, name))
     lines = (line for line in whole.splitlines() if not line.lstrip().startswith("--"))
     return "\n".join(line for line in lines if line.strip())
 
@@ -32,17 +45,28 @@ class Script:
     that came by ``EVAL``.
     """
 
-    def __init__(self, package: str, name: str) -> None:
+    def __init__(
+        self, package: str, name: str, inserts: Mapping[str, str] = _NOTHING
+    ) -> None:
         self.name = name
-        self.source = source(package, name)
+        self.source = source(package, name, inserts)
         self.sha = hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
 
     def __call__(
         self, client: Redis, keys: list[str], args: list[str | int | float | bytes]
     ) -> object:
         """Run on *client*; a flushed script cache or a new replica costs one reload."""
+        # evalsha() is blocked in a Cluster's pipelines; this is the same everywhere.
+        send: Callable[..., object] = client.execute_command
+        command = self.command(keys, args)
         try:
-            return client.evalsha(self.sha, len(keys), *keys, *args)
+            return send(*command)
         except NoScriptError:
             client.script_load(self.source)
-            return client.evalsha(self.sha, len(keys), *keys, *args)
+            return send(*command)
+
+    def command(
+        self, keys: list[str], args: list[str | int | float | bytes]
+    ) -> list[str | int | float | bytes]:
+        """Return the whole command, for a pipeline; the script may not be loaded."""
+        return ["EVALSHA", self.sha, len(keys), *keys, *args]

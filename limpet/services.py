@@ -6,17 +6,21 @@ can still give back what they hold.
 
 import contextlib
 import errno
+import fcntl
 import os
 import shlex
 import socket
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Final
 
 from supervisor.medusa.asyncore_25 import ExitNow
 from supervisor.options import ServerOptions
+from supervisor.states import ProcessStates, SupervisorStates
 from supervisor.supervisord import Supervisor
 
 from limpet.embedded import server_command
@@ -71,6 +75,32 @@ def flower_address() -> tuple[str, int]:
     return host, int(port)
 
 
+def flower_options() -> SimpleNamespace:
+    """Return what decides who can reach Flower, as it will read it itself."""
+    names = ("address", "unix_socket", "basic_auth", "auth")
+    found = {name: os.environ.get(f"FLOWER_{name.upper()}", "") for name in names}
+    return SimpleNamespace(**found)
+
+
+@contextlib.contextmanager
+def alone(config: Settings) -> Iterator[None]:
+    """Have the state folder to ourselves: two servers would garble each other's data.
+
+    Raises:
+        ConfigurationError: another one has it.
+    """
+    folder = config.make_state_dir()
+    with (folder / "up.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigurationError(
+                f"LIMPET_STATE_DIR: another `make up` uses {str(folder)!r}; stop it or "
+                "set another LIMPET_STATE_DIR, and other ports"
+            ) from None
+        yield
+
+
 def check_ports(config: Settings) -> None:
     """Make sure that every port is free before anything is started.
 
@@ -83,7 +113,8 @@ def check_ports(config: Settings) -> None:
         wanted.append((*redis, "the embedded Redis", "LIMPET_EMBEDDED_REDIS_PORT"))
     problems = [
         f"{variable}: port {port} for {what} cannot be used ({reason}); stop what uses "
-        "it (another `make up`?) or set another port"
+        "it (another `make up`?) or set another port, and for a second `make up` "
+        "another LIMPET_STATE_DIR too"
         for host, port, what, variable in wanted
         if (reason := _why_not(host, port))
     ]
@@ -107,10 +138,20 @@ class _Supervisor(Supervisor):  # type: ignore[misc] # it has no types
     """Supervisord, which does not stop what it is only just starting.
 
     A signal that reaches a child between its fork and its exec is lost, and the child
-    would be waited for in vain.
+    would be waited for in vain. It ends when a service cannot be kept running: *failed*
+    is its name.
     """
 
+    failed = ""
     _first_look = 0.0
+
+    def tick(self, now: float | None = None) -> None:
+        super().tick(now)
+        for group in self.process_groups.values():
+            for name, process in group.processes.items():
+                if process.get_state() == ProcessStates.FATAL and not self.failed:
+                    self.failed = name
+                    self.options.mood = SupervisorStates.SHUTDOWN
 
     def handle_signal(self) -> None:
         now = time.monotonic()
@@ -120,7 +161,11 @@ class _Supervisor(Supervisor):  # type: ignore[misc] # it has no types
 
 
 def supervise(config: Settings) -> None:
-    """Run `services` until this process is told to stop."""
+    """Run `services` until this process is told to stop.
+
+    Raises:
+        ConfigurationError: one of them ends again and again; all are stopped.
+    """
     folder = config.make_state_dir()
     file = folder / "supervisord.conf"
     file.write_text(configuration(services(config), folder))
@@ -128,8 +173,14 @@ def supervise(config: Settings) -> None:
     options = ServerOptions()
     options.realize(["-n", "-c", str(file)], doc=__doc__)
     options.first, options.test = True, False
+    supervisor = _Supervisor(options)
     with contextlib.suppress(ExitNow):  # how it returns
-        _Supervisor(options).main()
+        supervisor.main()
+    if supervisor.failed:
+        raise ConfigurationError(
+            f"{supervisor.failed} does not stay up, so everything was stopped; its own "
+            "last lines above say why"
+        )
 
 
 def configuration(found: list[Service], folder: Path) -> str:
@@ -150,7 +201,8 @@ def _program(service: Service) -> str:
         f"directory={_escape(str(ROOT))}\n"
         f"priority={service.rank}\n"
         f"stopwaitsecs={service.stop_seconds}\n"
-        "autorestart=true\nstartsecs=2\nstartretries=5\n"
+        # A service that cannot start may take seconds to find out.
+        "autorestart=true\nstartsecs=10\nstartretries=3\n"
         "stdout_logfile=/dev/fd/1\nstdout_logfile_maxbytes=0\nredirect_stderr=true\n"
     )
 

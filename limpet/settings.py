@@ -11,45 +11,60 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import (
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from limpet.errors import ConfigurationError
+from limpet.pool_settings import PoolSettings, Seconds
+from limpet.urls import BrokerUrl, DatabaseUrl, ResultsUrl, SessionsUrl
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 #: Variables with these beginnings are ours, so one that we do not know is a mistake.
 OWNED: Final = ("LIMPET_", "SESSION_CLEANUP_", "SESSION_TIMEOUT_", "SESSION_MAX_")
 
-Minutes = Annotated[float, Field(gt=0, le=525_600, allow_inf_nan=False)]
-Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 Port = Annotated[int, Field(ge=1, le=65_535)]
 
 
-class Settings(BaseSettings):
+class Settings(PoolSettings):
     """What can be set; `docs/settings.md` is made from this class."""
 
     model_config = SettingsConfigDict(
         env_prefix="LIMPET_", frozen=True, extra="ignore", env_ignore_empty=True
     )
 
-    redis_url: SecretStr | None = Field(
+    redis_url: SessionsUrl | None = Field(
         default=None,
         description="Redis for sessions and proxies; unset: the embedded one.",
     )
-    broker_url: SecretStr | None = Field(
+    broker_url: BrokerUrl | None = Field(
         default=None,
         validation_alias="CELERY_BROKER_URL",
         description="Celery's broker; unset: the embedded Redis.",
     )
-    result_backend: SecretStr | None = Field(
+    result_backend: ResultsUrl | None = Field(
         default=None,
         validation_alias="CELERY_RESULT_BACKEND",
         description="Where results are kept; unset: the broker, if that is a Redis.",
     )
-    database_url: SecretStr | None = Field(
+    database_url: DatabaseUrl | None = Field(
         default=None,
         description="URL of the SQL database; unset: SQLite in the state folder.",
+    )
+    state_keys: SecretStr | None = Field(
+        default=None,
+        description="Fernet keys, separated by commas, that seal secrets at rest: the "
+        "first seals, all open; unset: stored as they are.",
+    )
+    redis_cluster: bool = Field(
+        default=False,
+        description="Whether LIMPET_REDIS_URL is a node of a Redis Cluster.",
     )
     state_dir: Path = Field(
         default=ROOT / ".limpet",
@@ -65,51 +80,6 @@ class Settings(BaseSettings):
     allow_eviction: bool = Field(
         default=False,
         description="Accept a session Redis that drops keys when it is full.",
-    )
-
-    session_timeout_minutes: Minutes = Field(
-        default=30,
-        validation_alias="SESSION_TIMEOUT_MINUTES",
-        description="A session ends after this long without use.",
-    )
-    session_max_age_minutes: Minutes = Field(
-        default=1440,
-        validation_alias="SESSION_MAX_AGE_MINUTES",
-        description="A session ends at this age, however much it is used.",
-    )
-    session_cleanup_enabled: bool = Field(
-        default=True,
-        validation_alias="SESSION_CLEANUP_ENABLED",
-        description="Whether beat removes expired sessions.",
-    )
-    session_cleanup_interval_minutes: Minutes = Field(
-        default=15,
-        validation_alias="SESSION_CLEANUP_INTERVAL_MINUTES",
-        description="How often beat removes expired sessions.",
-    )
-    session_cleanup_batch_size: int = Field(
-        default=50,
-        ge=1,
-        le=500,
-        validation_alias="SESSION_CLEANUP_BATCH_SIZE",
-        description="Sessions removed in one step; more would stall running jobs.",
-    )
-    snapshot_enabled: bool = Field(
-        default=True, description="Whether beat writes metric snapshots."
-    )
-    snapshot_interval_seconds: Seconds = Field(
-        default=60, description="How often beat writes a metric snapshot."
-    )
-
-    proxy_max_failures: int = Field(
-        default=3,
-        ge=1,
-        le=100,
-        description="Failures in a row after which a proxy cools down.",
-    )
-    proxy_cooldown_seconds: Seconds = Field(
-        default=30,
-        description="First cool-down; each further one is twice as long, up to 1 h.",
     )
 
     job_timeout_seconds: float = Field(
@@ -135,7 +105,7 @@ class Settings(BaseSettings):
         ge=1,
         le=86_400,
         description="A killed worker's jobs go to another one after this time; must be "
-        "longer than any fetch (at most 300 s) and any wait for a proxy (60 s).",
+        "longer than LIMPET_JOB_TIMEOUT_SECONDS, and no job may ask for as long.",
     )
     worker_threads: int = Field(
         default=10, ge=1, le=200, description="Jobs that one worker runs at a time."
@@ -147,6 +117,16 @@ class Settings(BaseSettings):
     log_format: Literal["console", "json"] = Field(
         default="console", description="Lines for people, or one JSON object a line."
     )
+
+    @field_validator("visibility_timeout_seconds")
+    @classmethod
+    def _outlives_a_fetch(cls, seconds: int, info: ValidationInfo) -> int:
+        fetch = info.data.get("job_timeout_seconds", 0)
+        if seconds <= fetch:
+            raise ValueError(
+                f"must be longer than LIMPET_JOB_TIMEOUT_SECONDS ({fetch:g})"
+            )
+        return seconds
 
     def make_state_dir(self) -> Path:
         """Return the state folder, made if it is not there; nobody else may look in.
@@ -243,7 +223,8 @@ def _problem(error: Any) -> str:
     name = found if found in variables() else f"LIMPET_{found.upper()}"
     field = variables()[name]
     shown = "" if "SecretStr" in str(field.annotation) else f", not {error['input']!r}"
-    message = error["msg"][0].lower() + error["msg"][1:]
+    message = error["msg"].removeprefix("Value error, ")
+    message = message[0].lower() + message[1:]
     return f"{name}: {message}{shown} ({field.description} Default: {field.default})"
 
 

@@ -3,6 +3,7 @@
 from alembic import context
 from sqlmodel import SQLModel
 
+import proxies.tables  # noqa: F401 - registers its table
 import sessions.tables  # noqa: F401 - registers its table
 
 engine = context.config.attributes["engine"]

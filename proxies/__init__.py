@@ -1,6 +1,20 @@
 """The proxies we may send traffic through, and which one to take next."""
 
-from proxies.pool import ProxyPool, ProxyStatus
+from proxies.health import HealthPolicy, Outcome
+from proxies.pool import DIRECT, ProxyPool, ProxyStatus
 from proxies.proxy import Proxy, parse_proxy
+from proxies.record import ProxyRecord
+from proxies.selection import Selection, where
 
-__all__ = ["Proxy", "ProxyPool", "ProxyStatus", "parse_proxy"]
+__all__ = [
+    "DIRECT",
+    "HealthPolicy",
+    "Outcome",
+    "Proxy",
+    "ProxyPool",
+    "ProxyRecord",
+    "ProxyStatus",
+    "Selection",
+    "parse_proxy",
+    "where",
+]

@@ -2,66 +2,187 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from limpet.errors import LimpetError
+from limpet.errors import ConfigurationError, LimpetError
+from limpet.sealing import Sealer
+from proxies.health import HealthPolicy, Outcome
 from proxies.proxy import Proxy, parse_proxy
+from proxies.record import ProxyRecord
 from proxies.store import ProxyStore
+
+#: What a pool that is declared direct has for a proxy, so that all else is the same.
+DIRECT: Final = ProxyRecord(Proxy("direct", "", 0))
 
 
 @dataclass(frozen=True, slots=True)
 class ProxyStatus:
     """How a proxy is doing.
 
-    *state* is ``up``, ``cooling`` or ``unpublished`` (in the inventory, but Redis does
-    not know it); *due* is the seconds left of its cool-down; *fails* counts failures in
-    a row, *sessions* those bound to it, *inflight* its leases.
+    *state* is ``unknown``, ``healthy``, ``degraded``, ``unhealthy`` or ``dead``;
+    ``unpublished`` when Redis does not know what the inventory has. *mode* is empty, or
+    what was asked of it: ``draining``, ``evacuating``, ``disabled``; or ``expired``.
+    *due* is the seconds left of its cool-down. *fails* counts failures in a row.
+    *started*, *done*, *inflight* and *faults* count requests, *sessions* those bound to
+    it. *success* is 0 to 1 and *response_ms* an average, both with the newest request
+    weighing most. *recent* and *recent_faults* count in the last window.
     """
 
-    proxy: Proxy
+    record: ProxyRecord
     state: str
+    mode: str
     due: float
     fails: float
     sessions: int
     inflight: int
+    started: int
     done: int
     faults: int
+    success: float
+    response_ms: float
+    recent: int
+    recent_faults: int
+    bytes: int
+
+    @property
+    def proxy(self) -> Proxy:
+        return self.record.proxy
 
 
 class ProxyPool:
     """The proxies of one pool; which one a session gets is decided in Redis."""
 
-    def __init__(self, store: ProxyStore) -> None:
+    def __init__(
+        self,
+        store: ProxyStore,
+        *,
+        sealer: Sealer | None = None,
+        health: HealthPolicy | None = None,
+        direct: bool = False,
+    ) -> None:
+        """*direct* pools go out without a proxy; no other pool ever does."""
         self._store = store
-        self._known: dict[tuple[str, str], Proxy] = {}
+        self.direct = direct
+        self._sealer = sealer or Sealer(())
+        self._health = health or HealthPolicy()
+        self._known: dict[str, tuple[str, Proxy]] = {}
 
-    def publish(self, proxies: Sequence[Proxy]) -> int:
-        """Copy *proxies* from the inventory to Redis; return how many were new."""
-        return self._store.publish({proxy.id: proxy.url for proxy in proxies})
+    def publish(self, records: Sequence[ProxyRecord], *, anew: bool = False) -> int:
+        """Copy *records* from the inventory to Redis; return how many were new.
+
+        Safe to repeat: a proxy's health, turn and sessions are kept. With *anew* every
+        URL is sealed under the first key, not only those that have changed.
+        """
+        urls = [record.proxy.url for record in records]
+        if self._sealer.active and anew:
+            urls = [self._sealer.seal(url) for url in urls]
+        elif self._sealer.active:
+            held = self._store.urls([record.id for record in records])
+            urls = [self._sealed(*pair) for pair in zip(urls, held, strict=True)]
+        return self._store.publish(map(_row, records, urls))
+
+    def _sealed(self, url: str, held: str | None) -> str:
+        # Sealed twice, a URL gives two texts, and a new text makes every worker dial
+        # anew: so one that says the same is left as it is.
+        try:
+            if held is not None and self._sealer.open(held) == url and held != url:
+                return held
+        except ConfigurationError:
+            pass  # sealed under a key that is gone: the inventory has what it said
+        return self._sealer.seal(url)
 
     def get(self, proxy_id: str, version: str) -> Proxy:
         """Return the proxy that an acquire named; asked of Redis once a version."""
-        known = self._known.get((proxy_id, version))
-        if known is None:
-            url = self._store.url(proxy_id)
+        held, known = self._known.get(proxy_id, ("", None))
+        if known is None or held != version:
+            [url] = self._store.urls([proxy_id])
             if url is None:
                 raise LimpetError(f"proxy {proxy_id} was removed a moment ago")
-            known = self._known[proxy_id, version] = parse_proxy(url)
+            known = self._read(self._sealer.open(url))
+            self._known[proxy_id] = (version, known)
         return known
 
-    def status(self, proxies: Sequence[Proxy]) -> list[ProxyStatus]:
-        """Return how each of *proxies* is doing, in their order."""
+    def _read(self, url: str) -> Proxy:
+        if url != DIRECT.proxy.url:
+            return parse_proxy(url)
+        if self.direct:
+            return DIRECT.proxy
+        raise ConfigurationError(
+            "LIMPET_DIRECT_POOLS: this pool went out without a proxy before and is no "
+            f"longer named there; remove its proxy {DIRECT.id} first"
+        )
+
+    def build(self, index: str) -> None:
+        """Make the index ready that an acquire asked for."""
+        self._store.build(index)
+
+    def set_mode(self, proxy_id: str, mode: str) -> bool:
+        """Say what may be done with a proxy; False when Redis knows no such one.
+
+        *mode* is empty for everything, ``draining`` (keeps its sessions, gets no new
+        ones), ``evacuating`` or ``disabled`` (its sessions move at their next use) or
+        ``removed`` (forgotten once nothing refers to it).
+        """
+        return self._store.set_mode(proxy_id, mode)
+
+    def report(self, proxy_id: str, outcome: Outcome, elapsed: float) -> str:
+        """Tell how a test of a proxy went, *elapsed* in seconds; return its state."""
+        return self._store.report(
+            proxy_id, outcome, round(elapsed * 1000), self._health
+        )
+
+    def status(self, records: Sequence[ProxyRecord]) -> list[ProxyStatus]:
+        """Return how each of *records* is doing, in their order. Takes no probe."""
         now = self._store.now_ms()
-        rows = self._store.live([proxy.id for proxy in proxies])
-        return [_status(p, row, now) for p, row in zip(proxies, rows, strict=True)]
+        rows = self._store.live([record.proxy.id for record in records])
+        window = round(self._health.window * 1000)
+        return [
+            _status(record, row, now, window)
+            for record, row in zip(records, rows, strict=True)
+        ]
 
 
-def _status(proxy: Proxy, row: dict[str, str], now: int) -> ProxyStatus:
-    state = row.get("state", "unpublished")
-    due = (int(row["due"]) - now) / 1000 if state == "cooling" else 0.0
+def _row(record: ProxyRecord, url: str) -> tuple[str | int | float, ...]:
+    return (
+        record.id,
+        url,
+        "|".join(("", *record.labels, "")) if record.labels else "",
+        record.weight,
+        record.max_concurrency,
+        round(record.expires.timestamp() * 1000) if record.expires else 0,
+        int(record.enabled),
+    )
+
+
+def _status(
+    record: ProxyRecord, row: dict[str, str], now: int, window: int
+) -> ProxyStatus:
+    def count(name: str) -> int:
+        return int(float(row.get(name, 0)))
+
+    state, mode = row.get("state", "unpublished"), row.get("mode", "")
+    down = state in {"unhealthy", "dead"}
+    ends = count("ends")
+    # A window that slides: of the last one counts what still lies within.
+    over, into = divmod(max(0, now - count("win")), window)
+    n0, f0, n1, f1 = (count(name) for name in ("n0", "f0", "n1", "f1"))
+    if over:
+        n0, f0, n1, f1 = (0, 0, n0, f0) if over == 1 else (0, 0, 0, 0)
+    left = 1 - into / window
     return ProxyStatus(
-        proxy,
-        state,
-        max(0.0, due),
-        float(row.get("fails", 0)),
-        *(int(row.get(name, 0)) for name in ("sessions", "inflight", "done", "faults")),
+        record=record,
+        state=state,
+        mode=mode or ("expired" if 0 < ends <= now else ""),
+        due=max(0.0, (count("due") - now) / 1000) if down else 0.0,
+        fails=float(row.get("fails", 0)),
+        sessions=count("sessions"),
+        inflight=count("inflight"),
+        started=count("started"),
+        done=count("done"),
+        faults=count("faults"),
+        success=round(float(row.get("success", 1)), 3),
+        response_ms=round(float(row.get("ema", 0)), 1),
+        recent=round(n0 + n1 * left),
+        recent_faults=round(f0 + f1 * left),
+        bytes=count("bytes"),
     )

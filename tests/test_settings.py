@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from limpet.errors import ConfigurationError
 from limpet.settings import ROOT, Settings, reference, settings
@@ -85,6 +86,72 @@ def test_a_value_out_of_bounds_names_its_variable(
     monkeypatch.setenv(variable, value)
 
     with pytest.raises(ConfigurationError, match=f"^{variable}: .*{value}"):
+        settings()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "says"),
+    [
+        ("LIMPET_REDIS_URL", "localhost:6379", "must begin with redis://"),
+        ("LIMPET_REDIS_URL", "http://S3cret", "must begin with redis://"),
+        ("LIMPET_REDIS_URL", "redis://:S3/cret@h", "percent-encoded"),
+        ("LIMPET_REDIS_URL", "redis://:S3#cret@h/0", "percent-encoded"),
+        ("LIMPET_REDIS_URL", "redis://h:S3cret/0", "the port must be a number"),
+        ("LIMPET_REDIS_URL", "redis:///0", "the host is missing"),
+        ("LIMPET_REDIS_URL", "redis://h/S3cret", "database number"),
+        ("CELERY_BROKER_URL", "foo://S3cret", "must begin with redis://"),
+        ("CELERY_BROKER_URL", "redis://:S3/cret@h", "percent-encoded"),
+        ("CELERY_RESULT_BACKEND", "S3cret", "must begin with redis://"),
+        ("LIMPET_DATABASE_URL", "postgres://u:S3cret@h/d", r"postgresql\+psycopg://"),
+        ("LIMPET_DATABASE_URL", "postgresql://u:S3cret@h/d", r"postgresql\+psycopg://"),
+        ("LIMPET_DATABASE_URL", "S3cret", "must begin with sqlite:///"),
+    ],
+)
+def test_a_url_that_cannot_be_is_refused_and_not_repeated(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, says: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+
+    with pytest.raises(ConfigurationError, match=f"^{variable}: .*{says}") as caught:
+        settings()
+
+    assert "S3" not in str(caught.value)
+    assert len(caught.value.args) == 1
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("LIMPET_REDIS_URL", "redis://:S3%2Fcret@h:1/5?ssl_cert_reqs=none"),
+        ("LIMPET_REDIS_URL", "unix:///run/redis.sock?db=1"),
+        ("CELERY_BROKER_URL", "amqp://me:pw@h//"),
+        ("CELERY_BROKER_URL", "sentinel://a:1/0;sentinel://b:2/0"),
+        ("CELERY_RESULT_BACKEND", "db+postgresql://u:pw@h/d"),
+        ("CELERY_RESULT_BACKEND", "rpc://"),
+        ("LIMPET_DATABASE_URL", "postgresql+psycopg://u:p%40@h/d"),
+        ("LIMPET_DATABASE_URL", "sqlite:////tmp/a@b.db"),
+    ],
+)
+def test_a_url_that_can_be_is_taken(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+
+    assert value in {
+        secret.get_secret_value()
+        for secret in vars(settings()).values()
+        if isinstance(secret, SecretStr)
+    }
+
+
+def test_messages_are_held_for_longer_than_a_fetch_takes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("LIMPET_VISIBILITY_TIMEOUT_SECONDS", "5")
+
+    with pytest.raises(
+        ConfigurationError, match=r"^LIMPET_VIS.*longer than LIMPET_JOB"
+    ):
         settings()
 
 

@@ -1,65 +1,77 @@
--- Fragment: what any script may do with the proxies of its pool.
--- Expects: usable (zset proxy -> turn), cooling (zset proxy -> due), live (key prefix
--- of the proxies' live hashes), now (milliseconds).
--- Gives: enter, revive_due, pick, settle, and those of proxies/_leave.
---@include proxies/_leave
+-- Fragment: the states of a proxy, and what leads from one to another.
+-- Expects: now, live, cooling, audit, and proxies/_index.
+-- Gives: may_enter, tell, failed, recovered, answered, rest_of.
 
--- Newcomers join at the head's turn: behind nobody, and with no backlog to catch up.
-local function enter(proxy)
-  local head = redis.call("ZRANGE", usable, 0, 0, "WITHSCORES")
-  redis.call("ZADD", usable, "NX", head[2] or 0, proxy)
+local function may_enter(state, mode, ends)
+  local up = state == "unknown" or state == "healthy" or state == "degraded"
+  return up and mode == "" and (ends == 0 or ends > now)
 end
 
-local function revive(proxy)
-  redis.call("ZREM", cooling, proxy)
-  if redis.call("HGET", live .. proxy, "state") == "cooling" then
-    redis.call("HSET", live .. proxy, "state", "up")
-    enter(proxy)
-  end
+local function tell(proxy, event)
+  redis.call("XADD", audit, "MAXLEN", "~", 10000, "*", "event", event, "proxy", proxy)
 end
 
--- Two a call bound the work; the clean-up revives the rest.
-local function revive_due(most)
-  local due = redis.call("ZRANGEBYSCORE", cooling, "-inf", now, "LIMIT", 0, most)
-  for i = 1, #due do revive(due[i]) end
-  return #due
+-- Cool down, twice as long each time up to an hour, spread by luck (0..1) over the upper
+-- half so that proxies which failed together do not return together. After the sixth
+-- time, or when it refuses our password, which waiting does not cure: once a day.
+local function trip(proxy, d, h, new)
+  local cools = math.min(d.cools + 1, 16)
+  local state, wait = "unhealthy", math.min(3600000, h.cooldown * 2 ^ (cools - 1))
+  if cools >= 6 or (new.refusals or 0) >= h.most then state, wait = "dead", 86400000 end
+  local due = math.floor(now + wait * (0.5 + h.luck / 2))
+  quit(proxy)
+  if d.mode == "" then redis.call("ZADD", cooling, due, proxy) end
+  new.state, new.due, new.cools, new.fails, new.probe = state, due, cools, 0, ""
+  tell(proxy, state)
 end
 
--- Round-robin by stride: the proxy whose turn is lowest moves one turn on.
-local function pick()
-  local head = redis.call("ZRANGE", usable, 0, 0, "WITHSCORES")
-  if not head[1] then return nil end
-  redis.call("ZADD", usable, head[2] + 1, head[1])
-  redis.call("HINCRBY", live .. head[1], "sessions", 1)
-  return head[1]
-end
-
--- A lease on the proxy has ended. fault: below 0 a success, 0 says nothing, else how
--- much of a failure it was. At most failures in a row the proxy cools down, twice as
--- long each time, spread by luck (0..1) over the upper half so that proxies which
--- failed together do not return together.
-local function settle(proxy, fault, most, cooldown, luck)
-  local key = live .. proxy
-  local d = redis.call("HMGET", key, "state", "fails", "cools")
-  if not d[1] then return end
-  redis.call("HINCRBY", key, "inflight", -1)
-  redis.call("HINCRBY", key, "done", 1)
-  if fault == 0 then return end
-  if fault < 0 then
-    redis.call("HSET", key, "fails", 0, "cools", 0)
+local function failed(proxy, d, h, new)
+  new.refusals = h.kind == "refused" and d.refusals + 1 or 0
+  new.faults, new.f0 = d.faults + 1, (new.f0 or d.f0) + 1
+  if d.state == "unhealthy" or d.state == "dead" then
+    -- What was on its way when it went down is no news; a failed probe is.
+    if d.probe == h.sid then trip(proxy, d, h, new) end
     return
   end
-  local fails = d[2] + fault
-  redis.call("HINCRBY", key, "faults", 1)
-  if fails < most or d[1] ~= "up" then
-    redis.call("HSET", key, "fails", fails)
-    return
+  new.fails = d.fails + h.fault
+  if new.fails >= h.most or (d.done >= 9 and tonumber(new.success) < 0.5) then
+    trip(proxy, d, h, new)
+  elseif new.fails >= 1 or tonumber(new.success) < 0.8 then
+    new.state = "degraded"
   end
-  local wait = math.min(3600000, cooldown * 2 ^ d[3]) * (0.5 + luck / 2)
-  local due = math.floor(now + wait)
-  -- Back from the cool-down, the first failure sends it away again.
-  redis.call("HSET", key, "state", "cooling", "fails", most - 1, "due", due)
-  redis.call("HSET", key, "cools", math.min(d[3] + 1, 16))
-  redis.call("ZREM", usable, proxy)
-  redis.call("ZADD", cooling, due, proxy)
+end
+
+local function recovered(proxy, d, new)
+  if d.fails > 0 then new.fails, new.refusals = 0, 0 end
+  if d.probe ~= "" then new.probe = "" end
+  if d.state == "unhealthy" or d.state == "dead" then
+    redis.call("ZREM", cooling, proxy)
+    new.state, new.since = "degraded", now
+    if may_enter("degraded", d.mode, d.ends) then enter(proxy) end
+    tell(proxy, "recovered")
+  elseif d.state == "unknown"
+    or (d.state == "degraded" and tonumber(new.success) >= 0.8 and not d.blocked) then
+    new.state, new.since = "healthy", now
+  elseif d.state == "healthy" and d.cools > 0 and now - d.since > 600000 then
+    new.cools = 0
+  end
+end
+
+-- Who tried a proxy that is down brings no verdict: the next one may try it at once.
+local function answered(proxy, h, new)
+  local probe = redis.call("HGET", live .. proxy, "probe")
+  if new.state or new.probe or probe ~= h.sid then return end
+  new.probe, new.due = "", now
+  redis.call("ZADD", cooling, "XX", now, proxy)
+end
+
+-- What only a failure, or a proxy that is not simply well, needs to know.
+local function rest_of(proxy, d)
+  local f = redis.call("HMGET", live .. proxy, "fails", "cools", "since", "faults",
+    "ends", "f0", "probe", "bans", "bans_since",
+    "refusals")
+  d.fails, d.cools, d.since = tonumber(f[1]), tonumber(f[2]), tonumber(f[3])
+  d.faults, d.ends, d.f0, d.probe = tonumber(f[4]), tonumber(f[5]), tonumber(f[6]), f[7]
+  d.refusals = tonumber(f[10] or 0)
+  d.blocked = tonumber(f[8]) >= 5 and now - f[9] <= 3600000
 end

@@ -1,9 +1,15 @@
--- Fragment: a session has left its proxy.
--- Expects: live (key prefix of the proxies' live hashes).
+-- Fragment: sessions have left their proxy.
+-- Expects: live, static (key prefixes).
 -- Gives: leave.
 
-local function leave(proxy)
-  if redis.call("EXISTS", live .. proxy) == 1 then
-    redis.call("HINCRBY", live .. proxy, "sessions", -1)
+-- A proxy that was removed is forgotten when nothing refers to it any more: had it
+-- come back before, its counts would be wrong.
+local function leave(proxy, times)
+  local key = live .. proxy
+  local left = redis.call("HINCRBY", key, "sessions", -(times or 1))
+  if left > 0 then return end
+  local d = redis.call("HMGET", key, "mode", "inflight")
+  if not d[1] or (d[1] == "removed" and left == 0 and d[2] == "0") then
+    redis.call("UNLINK", key, static .. proxy)
   end
 end

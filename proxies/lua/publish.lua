@@ -1,19 +1,51 @@
--- Make a proxy known, or renew its URL; its health and its turn are kept.
--- KEYS: 1 static hash of the proxy, 2 live prefix, 3 usable, 4 cooling
--- ARGV: 1 proxy id, 2 URL
+-- Make a proxy known, or renew what the inventory says of it; its health, its turn and
+-- its sessions are kept. Safe to repeat.
+-- KEYS: 1 static prefix, 2 live prefix, 3 usable, 4 registry, 5 index prefix,
+--       6 cooling, 7 audit
+-- ARGV: 1 proxy id, 2 URL, 3 labels, 4 weight, 5 cap, 6 end in ms (both may be zero for
+--       none), 7 enabled, "1" or "0"
 -- Returns: 1 when the proxy is new, else 0
 
 --@include proxies/_clock
-local static, live, usable, cooling = unpack(KEYS)
-local proxy, url = unpack(ARGV)
+local static, live, usable, registry, indexes, cooling, audit = unpack(KEYS)
+local proxy, url, labels, weight, cap, ends, enabled = unpack(ARGV)
+--@include proxies/_index
 --@include proxies/_health
 
-if redis.call("HGET", static, "url") ~= url then
-  redis.call("HSET", static, "url", url)
-  redis.call("HINCRBY", static, "version", 1)
+local d = redis.call("HMGET", live .. proxy, "state", "mode", "due", "version")
+local s = redis.call("HMGET", static .. proxy, "url", "labels")
+if s[2] and s[2] ~= labels then quit(proxy) end
+redis.call("HSET", static .. proxy, "url", url, "labels", labels)
+-- Never a number that it had before it was forgotten: workers keep what they know by it.
+local version = tonumber(d[4] or now) + (s[1] == url and 0 or 1)
+local state, mode = d[1] or "unknown", d[2] or ""
+if not d[1] then
+  -- A small hash is searched from its beginning: what each request needs comes first.
+  redis.call("HSET", live .. proxy, "inflight", 0, "started", 0, "version", version,
+    "state", state, "mode", mode, "ends", ends, "cap", cap, "sessions", 0, "done", 0,
+    "success", 1, "ema", 0, "win", now, "n0", 0, "bytes", 0, "fails", 0, "cools", 0,
+    "since", now, "faults", 0, "probe", "", "f0", 0, "due", 0, "n1", 0, "f1", 0,
+    "bans", 0, "bans_since", 0)
 end
-if redis.call("EXISTS", live .. proxy) == 1 then return 0 end
-redis.call("HSET", live .. proxy, "state", "up", "fails", 0, "cools", 0, "due", 0,
-  "inflight", 0, "sessions", 0, "done", 0, "faults", 0)
-enter(proxy)
-return 1
+redis.call("HSET", live .. proxy, "weight", weight, "cap", cap, "ends", ends,
+  "version", version)
+if enabled ~= "1" then
+  mode = "disabled"
+elseif mode == "disabled" or mode == "removed" then
+  mode = ""
+end
+redis.call("HSET", live .. proxy, "mode", mode)
+if may_enter(state, mode, tonumber(ends)) then
+  enter(proxy)
+else
+  quit(proxy)
+end
+if mode == "" and (state == "unhealthy" or state == "dead") then
+  -- One that refused the old password is tried with the new one now.
+  local due = state == "dead" and s[1] ~= url and now or d[3]
+  redis.call("HSET", live .. proxy, "due", due)
+  redis.call("ZADD", cooling, due, proxy)
+elseif mode ~= "" then
+  redis.call("ZREM", cooling, proxy)
+end
+return d[1] and 0 or 1

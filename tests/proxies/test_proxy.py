@@ -4,6 +4,7 @@ import pytest
 
 from limpet.errors import InvalidProxy
 from proxies import Proxy, parse_proxy
+from proxies.proxy import proxy_of
 
 HARD = "p@ss:w/rd#%1"
 
@@ -24,6 +25,12 @@ HARD = "p@ss:w/rd#%1"
         ("[2001:db8::1]:8080:me:pw", Proxy("http", "2001:db8::1", 8080, "me", "pw")),
         ("http://me@p.example:1", Proxy("http", "p.example", 1, "me")),
         ("  http://P.EXAMPLE:1/ \n", Proxy("http", "p.example", 1)),
+        ("me:pw@[2001:db8::1]:8080", Proxy("http", "2001:db8::1", 8080, "me", "pw")),
+        ("me:p]w@10.0.0.1:8080", Proxy("http", "10.0.0.1", 8080, "me", "p]w")),
+        ("10.0.0.1:80:me:p://w", Proxy("http", "10.0.0.1", 80, "me", "p://w")),
+        ("me:p://w@10.0.0.1:80", Proxy("http", "10.0.0.1", 80, "me", "p://w")),
+        ("10.0.0.1:80:me:p@x:99", Proxy("http", "10.0.0.1", 80, "me", "p@x:99")),
+        ("[::1]:80:me:p@x:99", Proxy("http", "::1", 80, "me", "p@x:99")),
     ],
 )
 def test_a_line_is_read(line: str, proxy: Proxy) -> None:
@@ -48,6 +55,10 @@ def test_a_line_is_read(line: str, proxy: Proxy) -> None:
         ("http://me:pw@", "host|port"),
         ("http://[::1:80", "port|host"),
         ("such nonsense", "port is missing"),
+        ("p.example:80:me:p@x:99", "two ways"),
+        ("me@p.example:80:me:pw", "host"),
+        (f"http://{'a.' * 130}example:80", "host"),
+        ("http://me:\ud800@p.example:80", "not text"),
     ],
 )
 def test_a_bad_line_is_refused_with_the_reason(line: str, reason: str) -> None:
@@ -69,6 +80,31 @@ def test_any_password_survives_the_way_through_a_url(scheme: str) -> None:
 
     assert parse_proxy(proxy.url).password == HARD
     assert parse_proxy(proxy.url) == proxy
+
+
+@pytest.mark.parametrize("host", ["p.example", "2001:db8::1", "[2001:db8::1]"])
+def test_a_proxy_is_made_of_its_parts(host: str) -> None:
+    made = proxy_of(scheme="", host=host, port="80", username="me", password=HARD)
+
+    assert made == Proxy("http", host.strip("[]"), 80, "me")
+    assert made.password == HARD
+
+
+@pytest.mark.parametrize(
+    ("part", "reason"),
+    [
+        ({"scheme": "ftp"}, "scheme"),
+        ({"port": ""}, "port is missing"),
+        ({"port": "x"}, "port"),
+        ({"port": "80:90"}, "port"),
+        ({"host": ""}, "host"),
+        ({"host": "me:pw@p.example"}, "host|port"),
+        ({"host": "p.example/x"}, "nothing may follow"),
+    ],
+)
+def test_a_wrong_part_is_named(part: dict[str, str], reason: str) -> None:
+    with pytest.raises(InvalidProxy, match=reason):
+        proxy_of(**{"scheme": "http", "host": "p.example", "port": "80", **part})
 
 
 def test_an_unescaped_password_is_understood_too() -> None:

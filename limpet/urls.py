@@ -1,0 +1,76 @@
+"""What is wrong with a URL in the settings, said without repeating it.
+
+A broker, a backend or a database would say so itself, but later, in a traceback, and
+with the password.
+"""
+
+from collections.abc import Container
+from typing import Annotated, Final
+from urllib.parse import urlsplit
+
+from celery.app.backends import BACKEND_ALIASES
+from kombu.transport import TRANSPORT_ALIASES
+from pydantic import AfterValidator, SecretStr
+
+_REDIS: Final = ("redis", "rediss", "unix")
+_ENCODE: Final = (
+    "a password with any of / ? # @ must be percent-encoded (/ is %2F, ? is %3F, "
+    "# is %23, @ is %40)"
+)
+
+
+def _parse(url: str, schemes: Container[str], wanted: str) -> str:
+    """Return the scheme, without a driver, if all of *url* makes sense."""
+    scheme, sep, _ = url.partition("://")
+    name = scheme.partition("+")[0]
+    if not sep or name not in schemes:
+        raise ValueError(f"must begin with {wanted}")
+    parts = urlsplit(url)
+    if "@" in parts.path + parts.query + parts.fragment:
+        raise ValueError(_ENCODE)
+    try:
+        _ = parts.port
+    except ValueError:
+        raise ValueError("the port must be a number from 0 to 65535") from None
+    return name
+
+
+def _sessions(secret: SecretStr) -> SecretStr:
+    url = secret.get_secret_value()
+    name = _parse(url, _REDIS, "redis://, rediss:// or unix://")
+    parts = urlsplit(url)
+    if name != "unix" and not parts.hostname:
+        raise ValueError("the host is missing (redis://HOST:6379/0)")
+    database = parts.path.strip("/")
+    if name != "unix" and database and not database.isdigit():
+        raise ValueError("what follows the port must be a database number, such as /0")
+    return secret
+
+
+def _broker(secret: SecretStr) -> SecretStr:
+    for url in secret.get_secret_value().split(";"):
+        _parse(url, TRANSPORT_ALIASES, "redis://, rediss://, sentinel:// or amqp://")
+    return secret
+
+
+def _results(secret: SecretStr) -> SecretStr:
+    if secret.get_secret_value() not in BACKEND_ALIASES:  # such as rpc
+        for url in secret.get_secret_value().split(";"):
+            _parse(url, BACKEND_ALIASES, "redis://, rediss://, sentinel:// or rpc://")
+    return secret
+
+
+def _database(secret: SecretStr) -> SecretStr:
+    url = secret.get_secret_value()
+    scheme = url.partition("://")[0]
+    if scheme.startswith("postgres") and scheme != "postgresql+psycopg":
+        raise ValueError("for PostgreSQL it must begin with postgresql+psycopg://")
+    if not scheme.startswith("sqlite"):
+        _parse(url, (scheme.partition("+")[0],), "sqlite:/// or postgresql+psycopg://")
+    return secret
+
+
+SessionsUrl = Annotated[SecretStr, AfterValidator(_sessions)]
+BrokerUrl = Annotated[SecretStr, AfterValidator(_broker)]
+ResultsUrl = Annotated[SecretStr, AfterValidator(_results)]
+DatabaseUrl = Annotated[SecretStr, AfterValidator(_database)]

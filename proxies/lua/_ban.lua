@@ -1,0 +1,23 @@
+-- Fragment: a domain blocks a proxy.
+-- Expects: now, live, and proxies/_health.
+-- Gives: ban.
+
+-- Ten minutes, twice as long each time, up to a day; a ban that runs does not grow.
+-- Blocked by five domains within the hour, the proxy is a degraded one.
+local function ban(proxy, domain)
+  local old = redis.call("HGET", domain, proxy)
+  local ends, times = string.match(old or "0:0", "^(%d+):(%d+)$")
+  if tonumber(ends) > now then return end
+  local wait = math.min(86400000, 600000 * 2 ^ times)
+  redis.call("HSET", domain, proxy, (now + wait) .. ":" .. math.min(times + 1, 16))
+  redis.call("PEXPIRE", domain, 2 * 86400000)
+  tell(proxy, "banned")
+  local d = redis.call("HMGET", live .. proxy, "bans", "bans_since", "state")
+  if old or not d[3] then return end
+  local fresh = now - d[2] > 3600000
+  local bans = fresh and 1 or d[1] + 1
+  redis.call("HSET", live .. proxy, "bans", bans, "bans_since", fresh and now or d[2])
+  if bans >= 5 and d[3] == "healthy" then
+    redis.call("HSET", live .. proxy, "state", "degraded")
+  end
+end

@@ -1,0 +1,45 @@
+-- Fragment: a lease on a proxy has ended.
+-- Expects: now, live, static, and proxies/_health.
+-- Gives: settle.
+
+-- h: kind (ok, fault, refused, or anything else, which says nothing about the proxy),
+-- fault (how much of a failure), most, cooldown, luck, ms, alpha, window, bytes, sid.
+local function settle(proxy, h)
+  local key = live .. proxy
+  local f = redis.call("HMGET", key, "inflight", "state", "mode", "done", "success",
+    "ema", "win", "n0", "bytes", "fails", "cools")
+  if not f[1] then return end
+  local d = {state = f[2], mode = f[3], done = tonumber(f[4])}
+  if d.mode == "removed" and f[1] == "1" and redis.call("HGET", key, "sessions") == "0" then
+    redis.call("UNLINK", key, static .. proxy)
+    return
+  end
+  local new = {inflight = f[1] - 1}
+  if h.kind ~= "lost" then new.done = d.done + 1 end
+  if h.bytes > 0 then new.bytes = f[9] + h.bytes end
+  if h.kind == "ok" or h.kind == "fault" or h.kind == "refused" then
+    local n0, bad = tonumber(f[8]), h.kind ~= "ok"
+    local well = d.state == "healthy" and f[10] == "0" and f[11] == "0"
+    local over = math.floor((now - f[7]) / h.window)
+    if bad or not well or over > 0 then rest_of(proxy, d) end
+    -- A window that slides: this one's counts (n0, f0) and the last one's (n1, f1).
+    if over > 0 then
+      new.win, new.n1, new.f1 = f[7] + over * h.window, n0, d.f0
+      if over > 1 then new.n1, new.f1 = 0, 0 end
+      n0, new.f0 = 0, 0
+    end
+    new.n0 = n0 + 1
+    new.success = string.format("%.4f", f[5] + 0.2 * ((bad and 1 - h.fault or 1) - f[5]))
+    if not bad and h.ms then
+      local ema = tonumber(f[6])
+      new.ema = string.format("%.3f", ema == 0 and h.ms or ema + h.alpha * (h.ms - ema))
+    end
+    if bad then failed(proxy, d, h, new) elseif d.fails then recovered(proxy, d, new) end
+  end
+  if d.state == "unhealthy" or d.state == "dead" then answered(proxy, h, new) end
+  local fields = {}
+  for name, value in pairs(new) do
+    fields[#fields + 1], fields[#fields + 2] = name, value
+  end
+  redis.call("HSET", key, unpack(fields))
+end

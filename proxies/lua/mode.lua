@@ -1,0 +1,32 @@
+-- Say what may be done with a proxy.
+-- KEYS: 1 static prefix, 2 live prefix, 3 usable, 4 registry, 5 index prefix,
+--       6 cooling, 7 audit
+-- ARGV: 1 proxy id, 2 mode: "" for everything, draining (keeps its sessions, gets no
+--       new ones), evacuating or disabled (sessions move at their next use), removed
+-- Returns: 1, or 0 when there is no such proxy
+
+--@include proxies/_clock
+local static, live, usable, registry, indexes, cooling, audit = unpack(KEYS)
+local proxy, mode = unpack(ARGV)
+--@include proxies/_index
+--@include proxies/_health
+
+local d = redis.call("HMGET", live .. proxy, "state", "due", "ends", "sessions",
+  "inflight", "mode")
+if not d[1] then return 0 end
+if d[6] ~= mode then tell(proxy, mode == "" and "enabled" or mode) end
+redis.call("HSET", live .. proxy, "mode", mode)
+if may_enter(d[1], mode, tonumber(d[3])) then
+  enter(proxy)
+else
+  quit(proxy)
+end
+if mode == "" and (d[1] == "unhealthy" or d[1] == "dead") then
+  redis.call("ZADD", cooling, d[2], proxy)
+else
+  redis.call("ZREM", cooling, proxy)
+end
+if mode == "removed" and tonumber(d[4]) == 0 and tonumber(d[5]) == 0 then
+  redis.call("UNLINK", live .. proxy, static .. proxy)
+end
+return 1

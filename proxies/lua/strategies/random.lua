@@ -1,0 +1,2 @@
+-- Any proxy, each with the same chance.
+return by_lot(1)
