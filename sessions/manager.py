@@ -1,142 +1,281 @@
 """Give a session its proxy, and keep giving it the same one."""
 
 import secrets
+from dataclasses import replace
+from typing import Any, Final
 
-from limpet.errors import LeaseLost, NoProxyAvailable, SessionBusy, StateTooLarge
-from proxies import ProxyPool
-from sessions.session import Expired, Lease, PoolStats
-from sessions.state import Cookie, decode, encode
-from sessions.store import SessionStore
+from limpet.errors import (
+    LeaseLost,
+    LimpetError,
+    NoProxyAvailable,
+    PoolFull,
+    SessionBusy,
+    SessionLost,
+    StateConflict,
+    StateTooLarge,
+)
+from limpet.sealing import Sealer
+from proxies import Outcome, ProxyPool, Selection
+from sessions.keeper import SessionKeeper
+from sessions.session import Lease, Reason, SessionPolicy
+from sessions.state import SessionState, StatePatch, decode, encode
+from sessions.store import Give, SessionStore, Want
 
 #: Begins the name of a session that lives for one job; callers cannot use it.
-_TEMPORARY = "~"
+_TEMPORARY: Final = "~"
 #: Lease time on top of the holder's own deadline: the way to Redis and back, and a
 #: little stall, must not cost a healthy job its lease.
-LEASE_MARGIN = 15.0
-#: One snapshot a minute keeps a day in the live stream.
-SNAPSHOTS_KEPT = 1440
+LEASE_MARGIN: Final = 15.0
 
 
-class SessionManager:
+class SessionManager(SessionKeeper):
     """The sessions of one pool. Thread-safe; any number of processes may have one.
 
-    Every method raises `StoreUnavailable` when Redis does not do its work.
+    Every method raises `StoreUnavailable` when Redis does not do its work. Times are in
+    seconds. *policy* and *selection* hold for whoever does not bring his own.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it is made of
         self,
         pool: str,
         store: SessionStore,
         proxies: ProxyPool,
         *,
+        policy: SessionPolicy | None = None,
+        selection: Selection | None = None,
+        sealer: Sealer | None = None,
         margin: float = LEASE_MARGIN,
     ) -> None:
-        self.pool = pool
+        super().__init__(
+            pool,
+            store,
+            proxies,
+            selection=selection or Selection(),
+            sealer=sealer or Sealer(),
+        )
+        self.policy = policy or SessionPolicy()
         self._margin = margin
-        self._store = store
-        self._proxies = proxies
 
-    def acquire(self, session_id: str | None, *, hold: float) -> Lease:
+    # --- a request's way --------------------------------------------------------
+
+    def acquire(
+        self,
+        session_id: str | None,
+        *,
+        hold: float,
+        policy: SessionPolicy | None = None,
+        selection: Selection | None = None,
+        domain: str = "",
+        known: SessionState | None = None,
+    ) -> Lease:
         """Lease the session, created if need be, for at most *hold* seconds.
 
-        Without an id the session is a temporary one: it ends with the lease.
+        Without an id the session is a temporary one: it ends with the lease. Proxies
+        that block *domain* are passed by. A state that equals *known* is not sent.
 
         Raises:
-            SessionBusy: somebody else holds it.
-            NoProxyAvailable: it needs a proxy and none is usable. Never is it sent
+            SessionBusy: it cannot be leased yet.
+            SessionLost: it may not go on without its proxy.
+            NoProxyAvailable: it needs a proxy and none may be used. Never is it sent
                 out without one.
+            PoolFull: it would be one session too many.
+            InvalidSelection: there is no such strategy, or there are too many filters.
         """
         name = session_id or _TEMPORARY + secrets.token_hex(8)
-        # A command that is sent again after a lost reply must find its own lease.
-        nonce = secrets.token_hex(4)
-        reply = self._store.acquire(name, nonce, hold=hold + self._margin)
+        want = self._want(hold, policy, selection, domain, known)
+        while (reply := self._store.acquire(name, want))[0] == b"I":
+            self._proxies.build(reply[1].decode())
+        return self._lease(reply, name, known)
+
+    def release(  # noqa: PLR0913 - what there is to say of a request
+        self,
+        lease: Lease,
+        outcome: Outcome = Outcome.NONE,
+        *,
+        fault: float = 1.0,
+        elapsed: float | None = None,
+        size: int = 0,
+        url: str = "",
+        domain: str = "",
+        patch: StatePatch | None = None,
+        close: Reason | None = None,
+    ) -> int:
+        """End the lease and say how the proxy did; return the state's version.
+
+        *fault* is how much of a failure a fault counts for (0 to 1), *size* the bytes
+        that came, *url* the request's (kept without its query), *elapsed* its time;
+        *patch* replaces parts of the session's state. With *close* the session ends.
+        The version is -1 when the session is gone: closed meanwhile, or a temporary
+        one.
+
+        Raises:
+            LeaseLost: the lease ended before; nothing of the session was changed.
+            StateConflict: a shared session's state is not the one that was read; it
+                was not replaced, the lease has ended.
+            StateTooLarge: the state was not kept; the lease has ended.
+        """
+        give = Give(outcome, fault, elapsed, size, url, domain)
+        give, fits = self._give(lease, give, patch, close)
+        return self._released(
+            lease, self._store.release(lease.session, lease.token, give), fits=fits
+        )
+
+    def release_and_acquire(  # noqa: PLR0913 - as both
+        self,
+        lease: Lease,
+        outcome: Outcome,
+        session_id: str,
+        *,
+        hold: float,
+        elapsed: float | None = None,
+        size: int = 0,
+        url: str = "",
+        patch: StatePatch | None = None,
+        selection: Selection | None = None,
+        domain: str = "",
+    ) -> Lease:
+        """End one lease and take the next in one trip; as `release`, then `acquire`.
+
+        When the release is refused, a lease that was taken is given back.
+        """
+        give = Give(outcome, 1.0, elapsed, size, url, domain)
+        give, fits = self._give(lease, give, patch, None)
+        want = self._want(hold, None, selection, domain, None)
+        first, then = self._store.release_and_acquire(
+            lease.session, lease.token, give, session_id, want
+        )
+        try:
+            self._released(lease, first, fits=fits)
+        except Exception:
+            if then[0] in b"CHFR":
+                self.release(self._lease(then, session_id, None))
+            raise
+        while then[0] == b"I":
+            self._proxies.build(then[1].decode())
+            then = self._store.acquire(session_id, want)
+        return self._lease(then, session_id, None)
+
+    def renew(self, lease: Lease, *, hold: float) -> None:
+        """Hold the lease for *hold* seconds from now.
+
+        Raises:
+            LeaseLost: it has ended.
+        """
+        if not self._store.renew(lease.session, lease.token, hold + self._margin):
+            raise LeaseLost(self.pool, lease.session)
+
+    def borrow(
+        self,
+        *,
+        hold: float,
+        order: str = "lru",
+        selection: Selection | None = None,
+        domain: str = "",
+    ) -> Lease:
+        """Lease a warm session that nobody uses, for this caller alone.
+
+        *order* is ``lru``, used least recently, or ``next``, its next use due first.
+
+        Raises:
+            SessionBusy: all are in use, or must wait.
+        """
+        if order not in {"lru", "next"}:
+            raise ValueError("order: must be lru or next")
+        want = self._want(hold, None, selection, domain, None)
+        while (reply := self._store.borrow(order, want))[0] == b"I":
+            self._proxies.build(reply[1].decode())
+        if reply[0] == b"E":
+            wait = max(0.1, reply[1] / 1000)
+            raise SessionBusy(self.pool, "(any)", wait, "no_warm")
+        return self._lease(reply, reply[8].decode(), None)
+
+    def warm(self, count: int, *, policy: SessionPolicy | None = None) -> list[str]:
+        """Create *count* sessions that `borrow` may take; return their names."""
+        pooled = replace(policy or self.policy, pooled=True)
+        names = [f"warm-{secrets.token_hex(6)}" for _ in range(count)]
+        for name in names:
+            self.release(self.acquire(name, hold=5, policy=pooled))
+        return names
+
+    # --- between the store's words and ours -------------------------------------
+
+    def _want(
+        self,
+        hold: float,
+        policy: SessionPolicy | None,
+        selection: Selection | None,
+        domain: str,
+        known: SessionState | None,
+    ) -> Want:
+        return Want(
+            # A command that is sent again after a lost reply must find its own lease.
+            nonce=secrets.token_hex(4),
+            hold=hold + self._margin,
+            policy=policy or self.policy,
+            selection=selection or self.selection,
+            domain=domain,
+            known=known.version if known else None,
+        )
+
+    def _lease(self, reply: list[Any], name: str, known: SessionState | None) -> Lease:
         status = reply[0]
-        if status == b"B":
-            raise SessionBusy(self.pool, name, reply[1] / 1000)
-        if status == b"N":
-            wait = None if reply[1] < 0 else reply[1] / 1000
-            raise NoProxyAvailable(self.pool, wait)
-        proxy_id, token, generation, incarnation, seen, version, blob = reply[1:]
+        if status in b"BNXL":
+            raise self._refusal(name, *reply)
+        proxy_id, token, generation, incarnation, seen, version, blob = reply[1:8]
+        try:
+            proxy = self._proxies.get(proxy_id.decode(), seen.decode())
+            state = decode(int(version), blob, self._sealer)
+        except LimpetError:
+            # Nobody could use it: it must not stand in the way until it times out.
+            self._store.release(name, token.decode(), Give(Outcome.NONE))
+            raise
+        if known is not None and known.version == int(version):
+            state = known
         return Lease(
             pool=self.pool,
             session=name,
             token=token.decode(),
-            proxy=self._proxies.get(proxy_id.decode(), seen.decode()),
+            proxy=proxy,
             generation=int(generation),
             incarnation=int(incarnation),
-            state=decode(int(version), blob),
-            temporary=session_id is None,
+            state=state,
+            temporary=name.startswith(_TEMPORARY),
+            shared=reply[9] > 1,
             created=status == b"C",
             moved=status == b"F",
         )
 
-    def release(
-        self,
-        lease: Lease,
-        *,
-        fault: float = 0.0,
-        ok: bool = False,
-        cookies: list[Cookie] | None = None,
-    ) -> int:
-        """End the lease and say how the proxy did; return the state's version.
+    def _refusal(
+        self, name: str, status: bytes, number: int, detail: Any = None
+    ) -> LimpetError:
+        wait = None if number < 0 else number / 1000
+        if status == b"B":
+            return SessionBusy(self.pool, name, number / 1000, detail.decode())
+        if status == b"N":
+            return NoProxyAvailable(self.pool, wait, detail)
+        if status == b"X":
+            return SessionLost(self.pool, name, wait, detail.decode())
+        return PoolFull(self.pool, number)
 
-        *ok* clears the proxy's failures, *fault* (0 to 1) adds to them; neither says
-        nothing. *cookies* replace the session's, if they are given. The version is -1
-        when the session is gone: closed meanwhile, or a temporary one.
+    def _give(
+        self, lease: Lease, give: Give, patch: StatePatch | None, close: Reason | None
+    ) -> tuple[Give, bool]:
+        """Complete *give*; also return whether the state fits."""
+        close = close or (Reason.CLOSED if lease.temporary else None)
+        if close:
+            return replace(give, close=close), True
+        if not patch or (state := lease.state.patched(patch)) == lease.state:
+            return give, True
+        blob = encode(state, self._sealer)
+        expected = lease.state.version if lease.shared else None
+        return replace(give, state=blob or b"", expected=expected), blob is not None
 
-        Raises:
-            LeaseLost: the lease ended before; nothing was changed.
-            StateTooLarge: the cookies were not kept; the lease has ended.
-        """
-        blob = b"" if cookies is None else encode(cookies)
-        status, version = self._store.release(
-            lease.session,
-            lease.token,
-            -1.0 if ok else fault,
-            state=blob or b"",
-            close=lease.temporary,
-        )
+    def _released(self, lease: Lease, reply: list[Any], *, fits: bool) -> int:
+        status, version = reply
         if status == b"S":
             raise LeaseLost(self.pool, lease.session)
-        if blob is None:
+        if status == b"V":
+            raise StateConflict(self.pool, lease.session)
+        if not fits:
             raise StateTooLarge(self.pool, lease.session)
         return int(version)
-
-    def close(self, session_id: str) -> bool:
-        """End the session; its next job starts a new one. False if there was none."""
-        return self._store.close(session_id)
-
-    def expire(self, batch: int) -> Expired:
-        """Do one step of the clean-up, at most *batch* of everything.
-
-        Removes sessions whose time is over, settles the leases of dead holders,
-        lets cooled proxies back in.
-        """
-        sessions, leases, proxies, more = self._store.reap(batch)
-        return Expired(sessions, leases, proxies, more=bool(more))
-
-    def stats(self) -> PoolStats:
-        """Count what the pool holds; the cost does not grow with the pool."""
-        *numbers, at_ms, flat = self._store.stats()
-        names = (name.decode() for name in flat[::2])
-        counters = dict(zip(names, map(int, flat[1::2]), strict=True))
-        sessions, expired, leases, up, cooling = numbers
-        return PoolStats(
-            self.pool, at_ms, sessions, expired, leases, up, cooling, counters
-        )
-
-    def snapshot(self) -> PoolStats:
-        """Count, and append the figures to the pool's live stream."""
-        stats = self.stats()
-        self._store.add_snapshot(
-            {
-                "sessions": stats.sessions,
-                "expired_waiting": stats.expired_waiting,
-                "leases": stats.leases,
-                "proxies_up": stats.proxies_up,
-                "proxies_cooling": stats.proxies_cooling,
-                **stats.counters,
-            },
-            keep=SNAPSHOTS_KEPT,
-        )
-        return stats

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from sqlalchemy import BigInteger, Engine
+from sqlalchemy import BigInteger, DateTime, Engine
 from sqlmodel import Field, Session, SQLModel
 
 from sessions.session import PoolStats
@@ -15,7 +15,8 @@ class PoolSnapshotRow(SQLModel, table=True):
 
     id: int | None = Field(default=None, primary_key=True)
     pool: str = Field(max_length=32, index=True)
-    at: datetime = Field(index=True)
+    #: UTC, without a zone: SQLite knows none, and both are to hold the same.
+    at: datetime = Field(index=True, sa_type=DateTime)
     sessions: int
     expired_waiting: int
     leases: int
@@ -31,7 +32,7 @@ def save(engine: Engine, stats: PoolStats) -> None:
     """Write *stats* as one row."""
     row = PoolSnapshotRow(
         pool=stats.pool,
-        at=datetime.fromtimestamp(stats.at_ms / 1000, UTC),
+        at=datetime.fromtimestamp(stats.at_ms / 1000, UTC).replace(tzinfo=None),
         sessions=stats.sessions,
         expired_waiting=stats.expired_waiting,
         leases=stats.leases,

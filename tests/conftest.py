@@ -8,7 +8,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
+import hypothesis
 import pytest
 from celery import Celery
 from redis import Redis
@@ -17,10 +19,15 @@ from lab import Lab
 from limpet.connection import connect
 from limpet.embedded import server_command
 from limpet.keys import PERMANENT
-from proxies import Proxy, ProxyPool
+from limpet.sealing import Sealer
+from proxies import HealthPolicy, Proxy, ProxyPool, ProxyRecord, Selection
 from proxies.store import ProxyStore
 from sessions import SessionManager, SessionPolicy
 from sessions.store import SessionStore
+
+# No deadline: the machine may be busy. Properties are about facts, not about speed.
+hypothesis.settings.register_profile("limpet", deadline=None)
+hypothesis.settings.load_profile("limpet")
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -84,22 +91,45 @@ def redis(redis_port: int) -> Iterator[Redis]:
     ] == []
 
 
+#: Five proxies that nobody listens on: enough for all but fetching.
+RECORDS = [ProxyRecord(Proxy("http", f"10.0.0.{n}", 8080, "u", "pw")) for n in range(5)]
+
+
+@pytest.fixture
+def records() -> list[ProxyRecord]:
+    """Return the proxies that `pool` has."""
+    return RECORDS
+
+
 @pytest.fixture
 def pool(redis: Redis) -> ProxyPool:
     """Five proxies that nobody listens on: enough for all but fetching."""
     made = ProxyPool(ProxyStore(redis, "default"))
-    made.publish([Proxy("http", f"10.0.0.{n}", 8080, "u", "pw") for n in range(5)])
+    made.publish(RECORDS)
     return made
 
 
 @pytest.fixture
 def manager_of(redis: Redis, pool: ProxyPool) -> Callable[..., SessionManager]:
-    """Make managers of the pool with a policy and a lease margin of the test's own."""
+    """Make managers of the pool with policies and a lease margin of the test's own."""
 
-    def make(*, margin: float = 15, **policy: float) -> SessionManager:
-        wanted = SessionPolicy(**policy)  # type: ignore[arg-type] # the test's business
-        store = SessionStore(redis, "default", wanted)
-        return SessionManager("default", store, pool, margin=margin)
+    def make(
+        *,
+        margin: float = 15,
+        health: HealthPolicy | None = None,
+        selection: Selection | None = None,
+        sealer: Sealer | None = None,
+        **policy: Any,
+    ) -> SessionManager:
+        return SessionManager(
+            "default",
+            SessionStore(redis, "default", health=health),
+            pool,
+            policy=SessionPolicy(**policy),
+            selection=selection,
+            sealer=sealer,
+            margin=margin,
+        )
 
     return make
 
@@ -207,5 +237,6 @@ def stack(redis: Redis, redis_port: int, tmp_path: Path) -> Iterator[Stack]:
     made = Stack(redis_port, tmp_path)
     yield made
     made.close()
-    # What Celery keeps in its own database is Celery's; ours starts empty again.
-    redis.flushall()
+    # What Celery keeps in its own database is Celery's; ours is looked at by `redis`.
+    with Redis(port=redis_port, db=0) as broker:
+        broker.flushdb()

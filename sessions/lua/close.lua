@@ -1,14 +1,23 @@
--- End a session now; a lease on it is still settled when it is released or dies.
--- KEYS: 1 session hash, 2 its state, 3 expiry, 4 counters, 5 live prefix
--- ARGV: 1 session id
--- Returns: {1} when there was such a session, else {0}
+-- End sessions now; a lease on one is still settled when it is released or dies.
+-- KEYS: as in sessions/_keys
+-- ARGV: 1 reason, 2 session id, or "" for the next ones of the pool, 3 how many of those
+-- Returns: how many were ended
 
-local session, state, expiry, counters, live = unpack(KEYS)
-local sid = unpack(ARGV)
+--@include proxies/_clock
+--@include sessions/_keys
+local reason, sid, batch = unpack(ARGV)
 --@include proxies/_leave
---@include sessions/_end
+--@include sessions/_session
 
-local proxy = redis.call("HGET", session, "p")
-if not proxy then return {0} end
-remove(proxy, "closed")
-return {1}
+local found = sid ~= "" and {sid} or redis.call("ZRANGE", expiry, 0, batch - 1)
+local closed = 0
+for i = 1, #found do
+  local proxy = redis.call("HGET", sessions .. found[i], "p")
+  if proxy then
+    remove(found[i], proxy, reason)
+    closed = closed + 1
+  else
+    redis.call("ZREM", expiry, found[i])
+  end
+end
+return closed

@@ -1,14 +1,16 @@
--- What a pool holds, in constant time.
--- KEYS: 1 expiry, 2 leases, 3 counters, 4 usable, 5 cooling
+-- What a pool holds; the cost does not grow with it.
+-- KEYS: as in sessions/_keys
 -- ARGV: none
--- Returns: {sessions, expired but not yet removed, leases, usable proxies,
---          cooling proxies, now in ms, counters as a flat list}
+-- Returns: {sessions, expired but not yet removed, leases, warm sessions, usable
+--          proxies, cooling proxies, now in ms, counters and response times as flat
+--          lists}
 
 --@include proxies/_clock
-local expiry, leases, counters, usable, cooling = unpack(KEYS)
+--@include sessions/_keys
 
 return {
   redis.call("ZCARD", expiry), redis.call("ZCOUNT", expiry, "-inf", now),
-  redis.call("ZCARD", leases), redis.call("ZCARD", usable),
+  redis.call("ZCARD", leases), redis.call("ZCARD", warm), redis.call("ZCARD", usable),
   redis.call("ZCARD", cooling), now, redis.call("HGETALL", counters),
+  redis.call("HGETALL", times),
 }

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from limpet.errors import NoProxyAvailable, SessionBusy
-from proxies import ProxyPool
+from proxies import HealthPolicy, Outcome, ProxyPool, ProxyRecord
 from sessions import SessionManager
 
 Managers = Callable[..., SessionManager]
@@ -18,7 +18,7 @@ def test_a_session_leaves_through_the_same_proxy_every_time(
     for _ in range(100):
         lease = manager.acquire("user-42", hold=30)
         used.add(lease.proxy.id)
-        manager.release(lease, ok=True)
+        manager.release(lease, Outcome.OK)
 
     assert len(used) == 1
 
@@ -35,7 +35,7 @@ def test_a_session_is_used_by_one_job_at_a_time(manager: SessionManager) -> None
 
 def test_one_failure_does_not_move_a_session(manager: SessionManager) -> None:
     first = manager.acquire("user-42", hold=30)
-    manager.release(first, fault=1)
+    manager.release(first, Outcome.FAULT)
 
     second = manager.acquire("user-42", hold=30)
 
@@ -44,9 +44,9 @@ def test_one_failure_does_not_move_a_session(manager: SessionManager) -> None:
 
 def test_three_failures_in_a_row_move_it_once(manager: SessionManager) -> None:
     first = manager.acquire("user-42", hold=30)
-    manager.release(first, fault=1)
+    manager.release(first, Outcome.FAULT)
     for _ in range(2):
-        manager.release(manager.acquire("user-42", hold=30), fault=1)
+        manager.release(manager.acquire("user-42", hold=30), Outcome.FAULT)
 
     moved = manager.acquire("user-42", hold=30)
 
@@ -56,9 +56,9 @@ def test_three_failures_in_a_row_move_it_once(manager: SessionManager) -> None:
 
 def test_a_cooling_proxy_gets_no_new_session(manager: SessionManager) -> None:
     first = manager.acquire("a", hold=30)
-    manager.release(first, fault=1)
+    manager.release(first, Outcome.FAULT)
     for _ in range(2):
-        manager.release(manager.acquire("a", hold=30), fault=1)
+        manager.release(manager.acquire("a", hold=30), Outcome.FAULT)
 
     taken = {manager.acquire(f"b{n}", hold=30).proxy.id for n in range(20)}
 
@@ -69,22 +69,27 @@ def test_a_cooling_proxy_gets_no_new_session(manager: SessionManager) -> None:
 def test_a_proxy_comes_back_when_its_cool_down_ends(
     manager_of: Managers, pool: ProxyPool, eventually: Callable[..., None]
 ) -> None:
-    manager = manager_of(max_failures=1, cooldown=0.2)
+    manager = manager_of(health=HealthPolicy(max_failures=1, cooldown=0.2))
     first = manager.acquire("a", hold=30)
-    manager.release(first, fault=1)
+    manager.release(first, Outcome.FAULT)
 
-    assert pool.status([first.proxy])[0].state == "cooling"
+    assert pool.status([ProxyRecord(first.proxy)])[0].state == "unhealthy"
 
-    eventually(lambda: manager.expire(50).proxies == 1)
-    assert pool.status([first.proxy])[0].state == "up"
+    def tried() -> bool:
+        lease = manager.acquire(None, hold=30)
+        manager.release(lease, Outcome.OK)
+        return lease.proxy == first.proxy
+
+    eventually(tried)
+    assert pool.status([ProxyRecord(first.proxy)])[0].state == "degraded"
 
 
 def test_no_usable_proxy_is_an_error_that_says_when_to_ask_again(
     manager_of: Managers,
 ) -> None:
-    manager = manager_of(max_failures=1, cooldown=60)
+    manager = manager_of(health=HealthPolicy(max_failures=1, cooldown=60))
     for n in range(5):
-        manager.release(manager.acquire(f"s{n}", hold=30), fault=1)
+        manager.release(manager.acquire(f"s{n}", hold=30), Outcome.FAULT)
 
     with pytest.raises(NoProxyAvailable) as caught:
         manager.acquire("late", hold=30)
@@ -108,7 +113,7 @@ def test_a_session_carries_its_cookies_to_whoever_has_it_next(
     manager: SessionManager, manager_of: Managers
 ) -> None:
     cookies = [{"name": "sid", "value": "x" * 600, "domain": "shop.example"}]
-    manager.release(manager.acquire("user-42", hold=30), cookies=cookies)
+    manager.release(manager.acquire("user-42", hold=30), patch={"cookies": cookies})
 
     elsewhere = manager_of().acquire("user-42", hold=30)
 
@@ -122,12 +127,12 @@ def test_a_job_without_a_session_gets_one_that_ends_with_it(
     lease = manager.acquire(None, hold=30)
 
     assert manager.stats().sessions == 1
-    manager.release(lease, ok=True)
+    manager.release(lease, Outcome.OK)
     assert manager.stats().sessions == 0
 
 
 def test_a_closed_session_starts_anew(manager: SessionManager) -> None:
-    manager.release(manager.acquire("user-42", hold=30), cookies=[])
+    manager.release(manager.acquire("user-42", hold=30))
 
     assert [manager.close("user-42"), manager.close("user-42")] == [True, False]
     assert manager.acquire("user-42", hold=30).created

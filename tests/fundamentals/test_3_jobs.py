@@ -62,7 +62,7 @@ def test_a_bad_job_fails_alone_and_says_why(running: "Stack", lab: Lab) -> None:
     assert texts[0] == "url: must be an http:// or https:// URL with a host"
     assert texts[1].startswith("sesion: there is no such field; did you mean 'session'")
     assert texts[2].startswith("give arguments by name")
-    assert "'nobody' has no proxy: import some" in texts[3]
+    assert "'nobody' has no proxy that is in use: import some" in texts[3]
 
 
 def test_a_text_is_decoded_and_bytes_stay_bytes(running: "Stack", lab: Lab) -> None:

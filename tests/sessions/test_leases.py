@@ -12,21 +12,25 @@ from redis import Redis
 
 from limpet.errors import LeaseLost, SessionBusy, StateTooLarge
 from limpet.keys import Keys
-from proxies import ProxyPool
+from proxies import Outcome, ProxyPool, ProxyRecord, Selection
 from sessions import Lease, SessionManager, SessionPolicy
-from sessions.store import SessionStore
+from sessions.state import StatePatch
+from sessions.store import SessionStore, Want
 
 Managers = Callable[..., SessionManager]
 KEYS = Keys("default")
 
 
 def test_an_acquire_that_is_sent_again_finds_its_own_lease(
-    redis: Redis, pool: ProxyPool
+    redis: Redis, manager: SessionManager
 ) -> None:
-    store = SessionStore(redis, "default", SessionPolicy())
+    store = SessionStore(redis, "default")
 
-    first = store.acquire("s", "nonce-1", hold=30)
-    again = store.acquire("s", "nonce-1", hold=30)
+    manager.release(manager.acquire("other", hold=30))
+    want = Want("abc1", 30, SessionPolicy(), Selection())
+
+    first = store.acquire("s", want)
+    again = store.acquire("s", want)
 
     assert (first[0], again[0]) == (b"C", b"R")
     assert first[1:3] == again[1:3]
@@ -38,10 +42,11 @@ def test_a_release_that_is_sent_again_counts_once(
 ) -> None:
     lease = manager.acquire("s", hold=30)
 
-    versions = [manager.release(lease, ok=True, cookies=[]) for _ in range(2)]
+    patch: StatePatch = {"cookies": [{"name": "c"}]}
+    versions = [manager.release(lease, Outcome.OK, patch=patch) for _ in range(2)]
 
-    assert versions == [1, 1]
-    status = pool.status([lease.proxy])[0]
+    assert versions[0] == versions[1] > 0
+    status = pool.status([ProxyRecord(lease.proxy)])[0]
     assert (status.done, status.inflight) == (1, 0)
 
 
@@ -54,26 +59,29 @@ def test_a_late_release_is_refused_and_changes_nothing(
 
     manager_of().expire(50)
     with pytest.raises(LeaseLost):
-        manager_of().release(dead, fault=1, cookies=[{"name": "stolen"}])
+        manager_of().release(
+            dead, Outcome.FAULT, patch={"cookies": [{"name": "stolen"}]}
+        )
 
     assert redis.hgetall(KEYS.session("s")) == before
     assert taken.incarnation > dead.incarnation
-    assert pool.status([dead.proxy])[0].fails == 0
+    assert pool.status([ProxyRecord(dead.proxy)])[0].fails == 0
 
 
 def test_a_dead_lease_is_settled_once_by_any_number_of_reapers(
-    manager_of: Managers, pool: ProxyPool, eventually: Callable[..., None], redis: Redis
+    manager: SessionManager, pool: ProxyPool, redis: Redis
 ) -> None:
-    short = manager_of(margin=0)
-    leases = [short.acquire(f"s{n}", hold=0.001) for n in range(200)]
-    eventually(lambda: short.stats().leases == 200)
+    leases = [manager.acquire(f"s{n}", hold=30) for n in range(200)]
+    redis.zadd(KEYS.leases, {lease.token: 1 for lease in leases})
 
     with ThreadPoolExecutor(4) as reapers:
-        steps = list(reapers.map(lambda _: manager_of().expire(10), range(60)))
+        steps = list(reapers.map(lambda _: manager.expire(10), range(60)))
 
     assert sum(step.leases for step in steps) == 200
     proxies = {lease.proxy for lease in leases}
-    assert [one.inflight for one in pool.status(list(proxies))] == [0] * 5
+    assert [
+        one.inflight for one in pool.status([ProxyRecord(one) for one in proxies])
+    ] == [0] * 5
 
 
 def test_a_session_outlives_its_dead_lease(
@@ -95,9 +103,12 @@ def test_the_lease_of_a_closed_session_still_settles_its_proxy(
     manager.close("s")
     anew = manager.acquire("s", hold=30)
 
-    assert manager.release(lease, ok=True, cookies=[{"name": "old"}]) == -1
+    with pytest.raises(LeaseLost):
+        manager.release(lease, Outcome.OK, patch={"cookies": [{"name": "old"}]})
 
-    assert pool.status([lease.proxy])[0].inflight == (lease.proxy == anew.proxy)
+    assert pool.status([ProxyRecord(lease.proxy)])[0].inflight == (
+        lease.proxy == anew.proxy
+    )
     manager.release(anew)
     assert manager.acquire("s", hold=30).state.cookies == []
 
@@ -109,7 +120,7 @@ def test_cookies_that_are_too_large_do_not_keep_the_lease(
     noise = [{"name": str(n), "value": str(hash((n, "x")) ** 9)} for n in range(20_000)]
 
     with pytest.raises(StateTooLarge):
-        manager.release(lease, cookies=noise)
+        manager.release(lease, patch={"cookies": noise})
 
     assert manager.acquire("s", hold=30).state.cookies == []
 
@@ -130,7 +141,7 @@ def test_threads_that_race_for_one_session_get_it_one_by_one(
         assert inside.acquire(blocking=False), "two holders at a time"
         done[lease.proxy.id] += 1
         inside.release()
-        manager.release(lease, ok=True)
+        manager.release(lease, Outcome.OK)
 
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(use, range(200)))
@@ -142,13 +153,13 @@ _RACER = """
 import sys
 from limpet.connection import connect
 from limpet.errors import SessionBusy
-from proxies import ProxyPool
+from proxies import Outcome, ProxyPool
 from proxies.store import ProxyStore
-from sessions import SessionManager, SessionPolicy
+from sessions import SessionManager
 from sessions.store import SessionStore
 
 client = connect(sys.argv[1])
-store = SessionStore(client, "default", SessionPolicy())
+store = SessionStore(client, "default")
 manager = SessionManager("default", store, ProxyPool(ProxyStore(client, "default")))
 print("ready", flush=True)
 sys.stdin.readline()
@@ -159,7 +170,7 @@ for n in range(100):
         except SessionBusy:
             continue
         break
-    manager.release(lease, ok=True)
+    manager.release(lease, Outcome.OK)
     print(n, lease.proxy.id, lease.generation, int(lease.created))
 """
 

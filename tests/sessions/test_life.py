@@ -7,7 +7,7 @@ import pytest
 from redis import Redis
 
 from limpet.keys import Keys
-from proxies import ProxyPool
+from proxies import HealthPolicy, Outcome, ProxyPool, ProxyRecord
 from sessions import SessionManager
 
 Managers = Callable[..., SessionManager]
@@ -53,7 +53,7 @@ def test_the_clean_up_never_takes_a_session_in_use(
     redis.zadd(KEYS.expiry, {"s": 1})
 
     assert manager.expire(50).sessions == 0
-    assert manager.release(lease, cookies=[]) == 1
+    assert manager.release(lease, patch={"cookies": [{"name": "c"}]}) > 0
 
 
 def test_the_clean_up_goes_in_batches_and_says_when_it_is_done(
@@ -62,14 +62,14 @@ def test_the_clean_up_goes_in_batches_and_says_when_it_is_done(
     manager = manager_of(idle_ttl=0.001)
     leases = [manager.acquire(f"s{n}", hold=30) for n in range(120)]
     for lease in leases:
-        manager.release(lease, cookies=[])
+        manager.release(lease, patch={"cookies": [{"name": "c"}]})
     redis.zadd(KEYS.expiry, {f"s{n}": 1 for n in range(120)})
 
     steps = [manager.expire(50) for _ in range(3)]
 
     assert [step.sessions for step in steps] == [50, 50, 20]
     assert [step.more for step in steps] == [True, True, False]
-    bound = pool.status(list({lease.proxy for lease in leases}))
+    bound = pool.status([ProxyRecord(one) for one in {lease.proxy for lease in leases}])
     assert [one.sessions for one in bound] == [0] * 5
     assert list(redis.scan_iter(match="*:s*:*")) == []
 
@@ -78,30 +78,29 @@ def test_the_counts_of_sessions_follow_a_session_that_moves(
     manager: SessionManager, pool: ProxyPool
 ) -> None:
     first = manager.acquire("s", hold=30)
-    manager.release(first, fault=1)
+    manager.release(first, Outcome.FAULT)
     for _ in range(2):
-        manager.release(manager.acquire("s", hold=30), fault=1)
+        manager.release(manager.acquire("s", hold=30), Outcome.FAULT)
 
     moved = manager.acquire("s", hold=30)
 
-    bound = pool.status([first.proxy, moved.proxy])
+    bound = pool.status([ProxyRecord(first.proxy), ProxyRecord(moved.proxy)])
     assert [one.sessions for one in bound] == [0, 1]
 
 
 def test_half_a_fault_counts_half(manager: SessionManager, pool: ProxyPool) -> None:
     for _ in range(5):
-        manager.release(manager.acquire("s", hold=30), fault=0.5)
+        manager.release(manager.acquire("s", hold=30), Outcome.FAULT, fault=0.5)
     lease = manager.acquire("s", hold=30)
-    manager.release(lease, fault=0.5)
+    manager.release(lease, Outcome.FAULT, fault=0.5)
 
-    assert pool.status([lease.proxy])[0].state == "cooling"
+    assert pool.status([ProxyRecord(lease.proxy)])[0].state == "unhealthy"
 
 
 def test_a_success_forgives_what_was_before(manager: SessionManager) -> None:
-    for _ in range(10):
-        manager.release(manager.acquire("s", hold=30), fault=1)
-        manager.release(manager.acquire("s", hold=30), fault=1)
-        manager.release(manager.acquire("s", hold=30), ok=True)
+    fault, well = Outcome.FAULT, Outcome.OK
+    for outcome in [fault, fault, well, well, well, well] * 10:
+        manager.release(manager.acquire("s", hold=30), outcome)
 
     assert manager.acquire("s", hold=30).generation == 1
 
@@ -109,15 +108,14 @@ def test_a_success_forgives_what_was_before(manager: SessionManager) -> None:
 def test_each_further_cool_down_is_longer(
     manager_of: Managers, pool: ProxyPool, redis: Redis
 ) -> None:
-    manager = manager_of(cooldown=100, max_failures=1)
-    lease = manager.acquire("s", hold=30)
+    manager = manager_of(health=HealthPolicy(max_failures=1, cooldown=100))
+    lease = manager.acquire(None, hold=30)
     waits = []
     for _ in range(3):
-        manager.release(lease, fault=1)
-        waits.append(pool.status([lease.proxy])[0].due)
+        manager.release(lease, Outcome.FAULT)
+        waits.append(pool.status([ProxyRecord(lease.proxy)])[0].due)
         redis.zadd(KEYS.cooling, {lease.proxy.id: 1})
-        redis.hset(KEYS.session("s"), "p", lease.proxy.id)
-        lease = manager.acquire("s", hold=30)
+        lease = manager.acquire(None, hold=30)
 
     for wait, most in zip(waits, (100, 200, 400), strict=True):
         assert most / 2 - 1 <= wait <= most
@@ -127,7 +125,7 @@ def test_a_snapshot_says_what_the_pool_holds(
     manager: SessionManager, redis: Redis
 ) -> None:
     manager.acquire("held", hold=30)
-    manager.release(manager.acquire("free", hold=30), ok=True)
+    manager.release(manager.acquire("free", hold=30), Outcome.OK)
 
     manager.snapshot()
 
@@ -139,3 +137,31 @@ def test_a_snapshot_says_what_the_pool_holds(
 
 def _times(redis: Redis) -> list[int]:
     return [int(value or 0) for value in redis.hmget(KEYS.session("s"), "c", "x", "a")]
+
+
+def test_an_expired_session_is_not_taken_for_a_living_one(
+    manager: SessionManager, redis: Redis
+) -> None:
+    manager.release(manager.acquire("s", hold=30), patch={"user_agent": "old"})
+    redis.hset(KEYS.session("s"), "x", 1)
+
+    lease = manager.acquire("s", hold=30)
+
+    assert lease.created
+    assert lease.state.user_agent == ""
+
+
+def test_a_full_redis_can_be_cleaned_up(manager: SessionManager, redis: Redis) -> None:
+    for name in ("used", "idle"):
+        manager.release(manager.acquire(name, hold=30))
+    redis.hset(KEYS.session("idle"), "x", 1)
+    redis.zadd(KEYS.expiry, {"used": 1, "idle": 2})
+    redis.config_set("maxmemory", 1)
+
+    try:
+        step = manager.expire(50)
+    finally:
+        redis.config_set("maxmemory", 0)
+
+    assert step.sessions == 1
+    assert manager.get("used")

@@ -1,0 +1,37 @@
+-- Fragment: a session has its proxy, and is leased.
+-- Expects: sessions/_keys, now, nonce, lease (ms), known (state version).
+-- Gives: token_of, reply, hold.
+
+local function token_of(sid, s)
+  return s.p .. ":" .. s.i .. ":" .. nonce .. ":" .. sid
+end
+
+local function reply(status, sid, s, o, version)
+  version = version or redis.call("HGET", live .. s.p, "version") or "0"
+  local blob = s.v ~= "0" and s.v ~= known and redis.call("GET", states .. sid)
+  return {status, s.p, token_of(sid, s), s.g, s.i, version, s.v, blob, sid, o.leases}
+end
+
+-- deadline, others: of the live leases that the session has already; counts: inflight,
+-- started and version of its proxy, where they are known.
+local function hold(status, sid, s, o, deadline, others, counts)
+  counts = counts or redis.call("HMGET", live .. s.p, "inflight", "started", "version")
+  local expires = o.renew and math.min(now + s.t, s.a) or s.x
+  local ends = now + lease
+  if o.leases == 1 then
+    redis.call("HSET", sessions .. sid, "d", ends, "n", s.n + 1, "x", expires,
+      "k", nonce .. s.k)
+  else
+    redis.call("HSET", sessions .. sid, "d", math.max(ends, deadline), "n", s.n + 1,
+      "x", expires, "f", others + 1)
+  end
+  if o.pooled then
+    redis.call("ZREM", warm, sid)
+    redis.call("ZREM", warm_next, sid)
+  end
+  redis.call("HSET", live .. s.p, "inflight", counts[1] + 1, "started", counts[2] + 1)
+  redis.call("HINCRBY", counters, "acquired", 1)
+  local answer = reply(status, sid, s, o, counts[3])
+  redis.call("ZADD", leases, ends, answer[3])
+  return answer
+end

@@ -1,0 +1,25 @@
+-- Fragment: how many sessions a pool may have.
+-- Expects: sessions/_bury.
+-- Gives: room.
+
+-- Is there room for one more? The clean-up may be late, so expired ones go first; if
+-- the pool says so, then one that nobody uses and that would end soon anyway.
+local function room(most, evicts)
+  if most == 0 or redis.call("ZCARD", expiry) < most then return true end
+  expire(8)
+  if redis.call("ZCARD", expiry) < most then return true end
+  local next = evicts and redis.call("ZRANGE", expiry, 0, 15) or {}
+  local first, proxy, least = nil, nil, math.huge
+  for i = 1, #next do
+    local s = redis.call("HMGET", sessions .. next[i], "p", "d", "x")
+    if s[1] then
+      -- The index is lazy: now those used since go to where they belong.
+      renew(next[i], math.max(s[2], s[3]))
+      if tonumber(s[2]) <= now and tonumber(s[3]) < least then
+        first, proxy, least = next[i], s[1], tonumber(s[3])
+      end
+    end
+  end
+  if first then remove(first, proxy, "evicted") end
+  return first ~= nil
+end

@@ -1,0 +1,55 @@
+-- Fragment: what a session is, and its end.
+-- Expects: sessions/_keys, now, proxies/_leave.
+-- Gives: options, event, rest, fence, forget, remove.
+
+-- "flags:max requests:max leases:delay ms", absent when all are the default. Flags:
+-- s soft or h hard stickiness; r renewed by use or n not; cookies k kept or c cleared
+-- when it moves; p pooled (may be borrowed) or -.
+local function options(packed)
+  if not packed or packed == "" then
+    return {renew = true, most = 0, leases = 1, delay = 0}
+  end
+  local flags, most, slots, delay = string.match(packed, "^([^:]+):(%d+):(%d+):(%d+)$")
+  return {
+    hard = string.sub(flags, 1, 1) == "h", renew = string.sub(flags, 2, 2) == "r",
+    clear = string.sub(flags, 3, 3) == "c", pooled = string.sub(flags, 4, 4) == "p",
+    most = tonumber(most), leases = tonumber(slots), delay = tonumber(delay),
+  }
+end
+
+-- Sessions that live for one job are counted, not told: they would flood the stream.
+local function event(sid, what, ...)
+  if string.sub(sid, 1, 1) == "~" then return end
+  redis.call("XADD", audit, "MAXLEN", "~", 10000, "*", "event", what, "session", sid, ...)
+end
+
+-- Nobody uses the session now: if it is a pooled one, it may be borrowed.
+local function rest(sid, o, next_use)
+  if not o.pooled then return end
+  redis.call("ZADD", warm, now, sid)
+  redis.call("ZADD", warm_next, math.max(now, next_use), sid)
+end
+
+-- A holder died, or is merely late: nothing that it still brings is taken from here on.
+-- Returns the session's new incarnation.
+local function fence(sid, o, next_use)
+  local incarnation = redis.call("HINCRBY", counters, "incarnation", 1)
+  redis.call("HSET", sessions .. sid, "d", 0, "k", "", "i", incarnation)
+  if o.leases > 1 then redis.call("HSET", sessions .. sid, "f", 0) end
+  rest(sid, o, tonumber(next_use or 0))
+  return incarnation
+end
+
+local function forget(...)
+  redis.call("ZREM", expiry, ...)
+  redis.call("ZREM", warm, ...)
+  redis.call("ZREM", warm_next, ...)
+end
+
+local function remove(sid, proxy, reason)
+  redis.call("UNLINK", sessions .. sid, states .. sid)
+  forget(sid)
+  redis.call("HINCRBY", counters, "closed_" .. reason, 1)
+  event(sid, "closed", "proxy", proxy, "reason", reason)
+  leave(proxy)
+end

@@ -1,0 +1,15 @@
+-- Hold a lease for longer.
+-- KEYS: as in sessions/_keys
+-- ARGV: 1 session id, 2 token, 3 lease ms from now
+-- Returns: {1}; {0} when the lease is lost, and nothing was changed
+
+--@include proxies/_clock
+--@include sessions/_keys
+local sid, token, lease = unpack(ARGV)
+
+local incarnation = string.match(token, "^%w+:(%d+):")
+local s = redis.call("HMGET", sessions .. sid, "i", "d")
+if s[1] ~= incarnation or not redis.call("ZSCORE", leases, token) then return {0} end
+redis.call("ZADD", leases, now + lease, token)
+redis.call("HSET", sessions .. sid, "d", math.max(tonumber(s[2]), now + lease))
+return {1}

@@ -1,0 +1,126 @@
+"""Sessions as a file: to move them to another Redis, or to keep a copy.
+
+JSON lines: a head, a session a line, and a last line with the SHA-256 of all before it,
+so that a file which was cut or edited is not taken for a whole one. It holds cookies
+and is as secret as they are.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from limpet.errors import InvalidExport
+from limpet.keys import SESSION_ID
+from sessions.manager import SessionManager
+from sessions.state import SessionState
+
+_FORMAT: Final = "limpet-sessions"
+_VERSION: Final = 1
+#: Fields of a session's hash that mean the same anywhere; see `limpet.keys`. Leases,
+#: fencing numbers and the nonce belong to the Redis they came from.
+_FIELDS: Final = {
+    **dict.fromkeys(("g", "c", "x", "a", "t", "n", "v"), re.compile(r"\d{1,15}")),
+    "o": re.compile(r"([sh][rn][kc][p-](:\d{1,9}){3})?"),
+    **dict.fromkeys(("u", "q", "z"), re.compile(r"\d{1,15}")),
+    "b": re.compile(r"\d{1,15}:\d{1,4}"),
+    "w": re.compile(r"[^\x00-\x20]{0,64}"),
+}
+_NEEDED: Final = set("gcxatnv")
+_NAME: Final = re.compile(SESSION_ID)
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What became of the sessions of a file.
+
+    *kept* were there already or had expired; *moved* of the *restored* got another
+    proxy, since theirs is not there; *homeless* found none and were left out.
+    """
+
+    restored: int
+    moved: int
+    kept: int
+    homeless: int
+
+
+def export_sessions(manager: SessionManager) -> Iterator[str]:
+    """Give the lines of the file, each with its line break.
+
+    Sessions that are made or end meanwhile may be in it or not.
+    """
+    digest = hashlib.sha256()
+
+    def line(content: dict[str, Any]) -> str:
+        text = json.dumps(content, separators=(",", ":"), sort_keys=True) + "\n"
+        digest.update(text.encode())
+        return text
+
+    yield line({"format": _FORMAT, "version": _VERSION, "pool": manager.pool})
+    count = 0
+    for name, fields, state in manager.records():
+        if not _NAME.fullmatch(name):
+            continue  # it lives for one job, and that job is not in the file
+        kept = {key: fields[key] for key in _FIELDS if key in fields}
+        parts = {k: v for k, v in asdict(state).items() if v and k != "version"}
+        content = {"session": name, "proxy": fields["p"], "fields": kept}
+        yield line({**content, "state": parts})
+        count += 1
+    tail = {"sessions": count, "sha256": digest.hexdigest()}
+    yield json.dumps(tail, separators=(",", ":")) + "\n"
+
+
+def import_sessions(
+    manager: SessionManager, lines: Iterable[str], *, replace: bool = False
+) -> Restored:
+    """Bring back the sessions of a file; one that exists stays, unless *replace*.
+
+    One in use always stays. A session whose proxy is not usable here gets another.
+
+    Raises:
+        InvalidExport: the file is none, was cut or changed; nothing was restored.
+    """
+    done = moved = kept = homeless = 0
+    for entry in _read(lines):
+        state = SessionState(**entry["state"])
+        status, proxy = manager.restore(
+            entry["session"], entry["proxy"], entry["fields"], state, replace=replace
+        )
+        done += status == "P"
+        moved += status == "P" and proxy != entry["proxy"]
+        kept += status == "K"
+        homeless += status == "N"
+    return Restored(done, moved, kept, homeless)
+
+
+def _read(lines: Iterable[str]) -> list[dict[str, Any]]:
+    texts = list(lines)
+    try:
+        *entries, tail = [json.loads(text) for text in texts]
+        head, *sessions = entries
+        whole = hashlib.sha256("".join(texts[:-1]).encode()).hexdigest()
+        if head["format"] != _FORMAT or head["version"] != _VERSION:
+            raise InvalidExport("this is no file of sessions that can be read here")
+        if tail["sha256"] != whole or tail["sessions"] != len(sessions):
+            raise InvalidExport("the file was changed or cut: its checksum is wrong")
+    except (ValueError, KeyError, TypeError):
+        raise InvalidExport("this is no whole file of exported sessions") from None
+    for number, entry in enumerate(sessions, start=2):
+        _check(number, entry)
+    return sessions
+
+
+def _check(number: int, entry: dict[str, Any]) -> None:
+    # The checksum keeps accidents out, not people who make a file of their own.
+    try:
+        named = _NAME.fullmatch(entry["session"]) and isinstance(entry["proxy"], str)
+        fields = entry["fields"].keys() >= _NEEDED and all(
+            _FIELDS[key].fullmatch(value) for key, value in entry["fields"].items()
+        )
+        SessionState(**entry["state"])
+    except (KeyError, TypeError, ValueError, AttributeError):
+        named = fields = False
+    if not (named and fields):
+        raise InvalidExport(f"line {number} describes no session")

@@ -1,0 +1,61 @@
+"""What happens to sessions is told, and no secret with it."""
+
+from collections.abc import Callable
+
+import pytest
+from redis import Redis
+
+from limpet.errors import NoProxyAvailable
+from limpet.keys import Keys
+from proxies import HealthPolicy, Outcome, ProxyPool, ProxyRecord
+from sessions import SessionManager
+from sessions.store import SessionStore
+
+Managers = Callable[..., SessionManager]
+KEYS = Keys("default")
+
+
+def events(redis: Redis) -> list[str]:
+    """Return the audit events, the oldest first, as words."""
+    found = SessionStore(redis, "default").audit(1000)
+    return [" ".join(fields.values()) for _, fields in reversed(found)]
+
+
+def test_what_happens_to_sessions_is_told(
+    manager_of: Managers, redis: Redis, pool: ProxyPool
+) -> None:
+    manager = manager_of(health=HealthPolicy(max_failures=1))
+    lease = manager.acquire("s", hold=30)
+    manager.release(lease, Outcome.FAULT, url="https://shop.example/?token=s3cret")
+    moved = manager.acquire("s", hold=30)
+    manager.release(moved, patch={"cookies": [{"name": "c", "value": "s3cret"}]})
+    manager.close("s")
+    for one in (lease.proxy.id, moved.proxy.id):
+        pool.set_mode(one, "disabled")
+
+    told = events(redis)
+
+    first, then = lease.proxy.id, moved.proxy.id
+    assert told == [
+        f"created s {first}",
+        f"unhealthy {first}",
+        f"rebound s {first} {then} unhealthy",
+        f"closed s {then} closed",
+        f"disabled {first}",
+        f"disabled {then}",
+    ]
+
+
+def test_refusals_are_told_and_jobs_without_a_session_are_not(
+    manager: SessionManager, redis: Redis, pool: ProxyPool, records: list[ProxyRecord]
+) -> None:
+    for one in records:
+        pool.set_mode(one.id, "disabled")
+
+    for name in ("s", None):
+        with pytest.raises(NoProxyAvailable):
+            manager.acquire(name, hold=30)
+
+    assert [event for event in events(redis) if "disabled" not in event] == [
+        "refused s no_proxy"
+    ]
