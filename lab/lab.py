@@ -1,4 +1,4 @@
-"""The lab as processes: one site, and proxies that can be killed one by one."""
+"""The lab as processes: two sites, and proxies that can be killed one by one."""
 
 import json
 import os
@@ -59,15 +59,22 @@ class Lab:
         self._count = proxies
         self._processes: list[subprocess.Popen[str]] = []
         self.site_port = 0
+        self.rude_port = 0
         self.proxies: list[ProxyProcess] = []
 
     @property
     def site(self) -> str:
         return f"http://127.0.0.1:{self.site_port}"
 
+    @property
+    def rude(self) -> str:
+        """A site, and a proxy, that breaks every rule."""
+        return f"http://127.0.0.1:{self.rude_port}"
+
     def __enter__(self) -> Self:
         try:
-            _, self.site_port = self._start("lab.site")
+            site, rude = self._spawn("lab.site"), self._spawn("lab.rude")
+            self.site_port, self.rude_port = _ready(site), _ready(rude)
             starts = [self._launch(number) for number in range(1, self._count + 1)]
             self.proxies = [finish() for finish in starts]
         except BaseException:
@@ -109,10 +116,6 @@ class Lab:
             return ProxyProcess(scheme, port, user, exit_address, process)
 
         return finish
-
-    def _start(self, module: str) -> tuple[subprocess.Popen[str], int]:
-        process = self._spawn(module)
-        return process, _ready(process)
 
     def _spawn(self, module: str, *arguments: str) -> subprocess.Popen[str]:
         # A session of its own: Ctrl-C reaches the demo alone, which ends the lab.

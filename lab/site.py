@@ -45,7 +45,10 @@ def whoami() -> Response:
 
 @app.get("/redirect/<int:times>")
 def redirects(times: int) -> WsgiResponse:
-    return redirect(f"/redirect/{times - 1}" if times > 1 else "/whoami")
+    delay = request.args.get("delay", 0.0, type=float)
+    time.sleep(min(delay, 30))
+    again = f"/redirect/{times - 1}" + (f"?delay={delay}" if delay else "")
+    return redirect(again if times > 1 else "/whoami")
 
 
 @app.get("/redirect-to")

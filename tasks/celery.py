@@ -4,17 +4,23 @@ The one module that reads the environment when it is imported: ``celery -A tasks
 must find a finished app. A wrong setting ends the process with one readable line.
 """
 
+import os
+from pathlib import Path
+
 import structlog
 from celery import Celery
-from celery.signals import beat_init, setup_logging, worker_init
+from celery.signals import setup_logging, worker_init
+from dotenv import dotenv_values
 from kombu import Queue
 
 from beat_schedule import beat_schedule
-from limpet.connection import connect, require_no_eviction
+from limpet import database
+from limpet.connection import require_no_eviction, session_redis
 from limpet.errors import ConfigurationError, StoreUnavailable
 from limpet.logs import configure
 from limpet.names import JOBS_QUEUE, UPKEEP_QUEUE
 from limpet.settings import Settings, settings
+from sessions import check
 
 
 def _create(config: Settings) -> Celery:
@@ -33,7 +39,6 @@ def _create(config: Settings) -> Celery:
             "socket_timeout": 10,
             "socket_connect_timeout": 5,
             "socket_keepalive": True,
-            "priority_steps": [0],
         },
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
@@ -45,6 +50,7 @@ def _create(config: Settings) -> Celery:
         result_expires=3600,
         # Scraping waits for the network; connections are kept per process.
         worker_pool="threads",
+        worker_consumer="tasks.consumer:Consumer",
         worker_concurrency=config.worker_threads,
         # A job that waits in one worker could run in another.
         worker_prefetch_multiplier=1,
@@ -57,14 +63,23 @@ def _create(config: Settings) -> Celery:
         task_create_missing_queues=False,
         accept_content=["json"],
         beat_schedule=beat_schedule(config),
+        beat_scheduler="tasks.scheduler:Scheduler",
         beat_schedule_filename=str(config.state_dir / "beat-schedule"),
         beat_max_loop_interval=5,
     )
     return made
 
 
+def _read_flower_options(file: Path) -> None:
+    # Flower reads the environment alone, and would run open to whoever finds it.
+    for name, value in dotenv_values(file).items():
+        if name.startswith("FLOWER_") and value:
+            os.environ.setdefault(name, value)
+
+
 try:
     app = _create(settings())
+    _read_flower_options(settings().env_file)
 except ConfigurationError as error:
     raise SystemExit(f"limpet: {error}") from None
 
@@ -75,21 +90,15 @@ def _log(**_signal: object) -> None:
 
 
 @worker_init.connect
-def _check_store(**_signal: object) -> None:
-    if settings().allow_eviction:
-        return
+def _check_stores(**_signal: object) -> None:
+    config = settings()
     try:
-        require_no_eviction(connect(settings().sessions_url))
+        check(config)
+        database.engine(config.sql_url)
+        if not config.allow_eviction:
+            require_no_eviction(session_redis(config))
     except ConfigurationError as error:
         raise SystemExit(f"limpet: {error}") from None
     except StoreUnavailable as error:
         # It may come later, as the broker may: jobs wait for it.
         structlog.get_logger(__name__).warning("store_not_ready", reason=str(error))
-
-
-@beat_init.connect
-def _make_state_folder(**_signal: object) -> None:
-    try:
-        settings().make_state_dir()
-    except ConfigurationError as error:
-        raise SystemExit(f"limpet: {error}") from None

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 
 from limpet.errors import (
+    Blame,
     FetchError,
     JobFailed,
     LeaseLost,
@@ -62,6 +63,11 @@ class History:
             HEADER: {"since": self.since, "waits": self.waits, "met": list(self.met)}
         }
 
+    def suspects(self, proxy: str) -> bool:
+        """Whether this job has met a fault on *proxy* that may be the target's."""
+        begin, sign = f"proxy {proxy}: ", f"(blame: {Blame.UNKNOWN})"
+        return any(line.startswith(begin) and sign in line for line in self.met)
+
     def after(
         self, error: LimpetError, proxy: str, config: Settings
     ) -> tuple["History", float]:
@@ -73,7 +79,8 @@ class History:
         burns = isinstance(error, FetchError | LeaseLost)
         where = f"proxy {proxy}: " if proxy else ""
         met = (*self.met, f"{where}{error}") if burns else self.met
-        wait = _wait(error, self.waits)
+        longest = min(_LONGEST_WAIT, config.visibility_timeout_seconds / 2)
+        wait = _wait(error, self.waits, longest)
         age = time.time() - self.since
         curable = _curable(error) and len(met) < config.job_max_tries
         if not curable or age + wait > config.job_max_age_seconds:
@@ -81,13 +88,13 @@ class History:
         return replace(self, met=met, waits=self.waits + 1), wait
 
 
-def _wait(error: LimpetError, waits: int) -> float:
+def _wait(error: LimpetError, waits: int, longest: float) -> float:
     least, most = _BUSY_WAIT if isinstance(error, SessionBusy) else _OTHER_WAIT
     spread = random.uniform(0.5, 1)  # noqa: S311 - spreads retries, hides nothing
     wait = spread * min(most, least * 2.0 ** min(waits, 16))
     if isinstance(error, NoProxyAvailable) and error.retry_after:
         wait += error.retry_after
-    return min(wait, _LONGEST_WAIT * spread)
+    return min(wait, longest * spread)
 
 
 def _account(met: tuple[str, ...], age: float, last: LimpetError | None) -> str:

@@ -4,23 +4,36 @@ Everything is made when it is first used, so that a forked worker never inherits
 socket.
 """
 
+import threading
+import time
 from functools import cache
+from typing import Final
 
-from limpet.connection import connect
+import structlog
+
+from limpet import database
+from limpet.connection import session_redis
+from limpet.errors import StoreUnavailable
+from limpet.sealing import Sealer
 from limpet.settings import settings
-from proxies import ProxyPool
-from proxies.store import ProxyStore
-from sessions import SessionManager, SessionPolicy
-from sessions.store import SessionStore, pool_names
+from proxies import tables
+from sessions import SessionManager, open_pool, open_proxies
+from sessions.store import pool_names
 from tasks.http import Fetcher
+
+#: Seconds between two fillings of a pool: one that has only disabled proxies is asked
+#: for by every job.
+_REPUBLISH_EVERY: Final = 5.0
+_republishing = threading.Lock()
+_republished: dict[str, float] = {}
+
+log = structlog.get_logger(__name__)
 
 
 @cache
 def manager(pool: str) -> SessionManager:
     """Return this process's manager of *pool*."""
-    client = connect(settings().sessions_url)
-    store = SessionStore(client, pool, SessionPolicy.of(settings()))
-    return SessionManager(pool, store, ProxyPool(ProxyStore(client, pool)))
+    return open_pool(session_redis(settings()), pool, settings())
 
 
 @cache
@@ -29,6 +42,33 @@ def fetcher() -> Fetcher:
     return Fetcher(user_agent=settings().user_agent)
 
 
+def republish(pool: str) -> bool:
+    """Fill Redis from the inventory; return whether that may have given it a proxy.
+
+    Safe to race: who comes while another does it waits, and finds it done.
+    """
+    with _republishing:
+        now = time.monotonic()
+        if now - _republished.get(pool, -_REPUBLISH_EVERY) < _REPUBLISH_EVERY:
+            return True
+        _republished[pool] = now
+        return _fill(pool)
+
+
+def _fill(pool: str) -> bool:
+    engine = database.engine(settings().sql_url)
+    try:
+        with database.answering():
+            records = tables.load(engine, Sealer.of(settings()), pool)
+    except StoreUnavailable as error:
+        # Most likely nobody has made the tables yet: then there are no proxies.
+        log.warning("inventory_unreadable", reason=str(error))
+        return False
+    proxies = open_proxies(session_redis(settings()), pool, settings())
+    proxies.publish(records)
+    return bool(records) or proxies.direct
+
+
 def pools() -> list[str]:
     """Return the names of all pools."""
-    return pool_names(connect(settings().sessions_url))
+    return pool_names(session_redis(settings()))

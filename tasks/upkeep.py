@@ -7,6 +7,7 @@ from typing import Any, Final
 import structlog
 
 from limpet import database
+from limpet.errors import InvalidJob, JobError
 from limpet.names import CLEANUP_EXPIRED_SESSIONS, SNAPSHOT_METRICS
 from limpet.settings import settings
 from sessions import tables
@@ -15,27 +16,33 @@ from tasks.celery import app
 
 #: A clean-up that takes longer goes on at its next turn, so that it never piles up.
 _BUDGET: Final = 30.0
+#: As for SESSION_CLEANUP_BATCH_SIZE: more would stall running jobs.
+_LARGEST_BATCH: Final = 500
 
 log = structlog.get_logger(__name__)
 
 
-@app.task(name=CLEANUP_EXPIRED_SESSIONS, ignore_result=True)
+@app.task(name=CLEANUP_EXPIRED_SESSIONS, ignore_result=True, throws=(JobError,))
 def cleanup_expired_sessions(batch_size: int | None = None) -> dict[str, Any]:
     """Remove expired sessions of every pool, *batch_size* at a time.
 
     Safe to run twice, and beside running jobs: a step is one short script, and a
     session in use is never touched. Returns what was removed, settled and revived.
+
+    Raises:
+        InvalidJob: *batch_size* is not from 1 to 500.
     """
-    batch = batch_size or settings().session_cleanup_batch_size
+    batch = settings().session_cleanup_batch_size if batch_size is None else batch_size
+    if type(batch) is not int or not 1 <= batch <= _LARGEST_BATCH:
+        raise InvalidJob(f"batch_size: must be a number from 1 to {_LARGEST_BATCH}")
     start = time.monotonic()
-    report = {"sessions": 0, "leases": 0, "proxies": 0, "batches": 0, "unfinished": 0}
+    report = {"sessions": 0, "leases": 0, "batches": 0, "unfinished": 0}
     for pool in runtime.pools():
         more = True
         while more and time.monotonic() - start < _BUDGET:
             step = runtime.manager(pool).expire(batch)
             report["sessions"] += step.sessions
             report["leases"] += step.leases
-            report["proxies"] += step.proxies
             report["batches"] += 1
             more = step.more
         report["unfinished"] += more

@@ -73,7 +73,11 @@ def test_the_job_of_a_killed_worker_is_done_by_another(
     stack: "Stack", lab: Lab, eventually: Callable[..., None]
 ) -> None:
     stack.manage("proxies", "import", "-", stdin=lab.proxies[0].line)
-    soon = {"LIMPET_VISIBILITY_TIMEOUT_SECONDS": "2", "LIMPET_WORKER_THREADS": "2"}
+    soon = {
+        "LIMPET_VISIBILITY_TIMEOUT_SECONDS": "3",
+        "LIMPET_JOB_TIMEOUT_SECONDS": "2",
+        "LIMPET_WORKER_THREADS": "2",
+    }
     victim = stack.worker("victim", **soon)
     start = len(lab.visits())
     job = {"url": f"{lab.site}/shop/v/7?delay=1", "session": "v", "timeout": 2}
@@ -104,7 +108,7 @@ def test_beat_cleans_up_and_takes_snapshots(
     job = {"url": f"{lab.site}/whoami", "session": "soon-over"}
     stack.app().send_task("scrape", kwargs=job).get(timeout=20)
 
-    eventually(lambda: redis.hget("{default}:n", "expired") == b"1", within=20)
+    eventually(lambda: redis.hget("{default}:n", "closed_idle") == b"1", within=20)
     eventually(lambda: redis.xlen("{default}:m") > 1, within=20)
 
     assert list(redis.scan_iter(match="*soon-over*")) == []
@@ -180,3 +184,30 @@ def test_secrets_are_in_no_log_no_result_and_no_message(
     for text in texts[1:]:
         assert "Qu3ryS3cret" not in text
         assert "Limpet shop" not in text
+
+
+def test_a_job_is_done_whatever_its_priority(
+    stack: "Stack", lab: Lab, publish: Callable[..., None]
+) -> None:
+    publish(lab.proxies[0].line)
+    app = stack.app()
+    job = {"url": f"{lab.site}/whoami"}
+    stack.worker()
+
+    sent = [app.send_task("scrape", kwargs=job, priority=n) for n in (0, 3, 5, 6, 9)]
+
+    assert [result.get(timeout=20)["status"] for result in sent] == [200] * 5
+
+
+def test_a_redis_that_lost_its_data_is_filled_from_sql(
+    stack: "Stack", lab: Lab, redis: Redis
+) -> None:
+    stack.manage("proxies", "import", "-", stdin=lab.proxies[0].line)
+    stack.worker()
+    job = {"url": f"{lab.site}/whoami", "session": "s"}
+    first = stack.app().send_task("scrape", kwargs=job).get(timeout=20)
+
+    redis.flushdb()
+    second = stack.app().send_task("scrape", kwargs=job).get(timeout=20)
+
+    assert (first["proxy"], second["generation"]) == (second["proxy"], 1)

@@ -11,6 +11,7 @@ from lab import Lab
 from limpet.errors import Blame, FetchError
 from proxies import Proxy, parse_proxy
 from sessions import Lease
+from tasks.blame import classify
 from tasks.http import Fetcher
 
 LeaseOn = Callable[[Proxy], Lease]
@@ -105,3 +106,21 @@ def test_a_failure_tells_no_secret_and_survives_the_trip(
     assert "S3cret" not in json.dumps(error.args) + str(error)
     assert error.__cause__ is None
     assert error.__suppress_context__
+
+
+def test_an_error_that_nobody_foresaw_is_named_and_not_quoted(
+    fetcher: Fetcher, lab: Lab, lease_on: LeaseOn
+) -> None:
+    lease = lease_on(Proxy("http", "127.0.0.1", lab.site_port, "u", "S3cret"))
+    broken = replace(lease, proxy=replace(lease.proxy, scheme="S3cret"))
+
+    error = failure(fetcher, broken, f"{lab.site}/whoami")
+
+    assert "S3cret" not in str(error)
+    assert error.__suppress_context__
+
+
+def test_a_text_of_an_unexpected_error_goes_nowhere() -> None:
+    error = classify(UnicodeError("S3cret"))
+
+    assert (error.kind, error.detail) == ("unexpected", "UnicodeError")

@@ -61,7 +61,9 @@ def test_a_job_waits_until_a_proxy_is_due() -> None:
 
 
 def test_a_pool_without_proxies_fails_at_once_and_says_what_to_do() -> None:
-    with pytest.raises(JobFailed, match=r"^pool 'p' has no proxy: import some"):
+    with pytest.raises(
+        JobFailed, match=r"^pool 'p' has no proxy that is in use: import some"
+    ):
         History.of(None).after(NoProxyAvailable("p", None), "", CONFIG)
 
 
@@ -83,3 +85,15 @@ def test_the_history_travels_in_the_message() -> None:
 
     assert History.of(history.headers()) == history
     assert history.headers()[HEADER]["waits"] == 2
+
+
+def test_a_proxy_is_suspected_once_of_what_may_be_the_target_s_fault() -> None:
+    broken = FetchError("unknown", "broken", "the connection broke")
+    history, _ = History.of(None).after(broken, "a1", CONFIG)
+    history, _ = history.after(REFUSED, "b2", CONFIG)
+
+    again = History.of(history.headers())
+
+    assert again.suspects("a1")
+    assert not again.suspects("b2"), "which is to blame for certain"
+    assert not again.suspects("a")

@@ -1,0 +1,118 @@
+"""A deadline that holds, whatever the other side does.
+
+The timeouts of urllib3 are for one read each: a site that sends a byte a second is
+never late. So one thread a process watches the clock and shuts a late connection down,
+which ends any wait on it, in TLS or in a handshake too.
+"""
+
+import contextlib
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextvars import ContextVar
+from typing import Final
+
+
+class Deadline:
+    """The end of one fetch; *dialling* says that its proxy has not answered yet."""
+
+    def __init__(self, seconds: float) -> None:
+        self.start = time.monotonic()
+        self.at = self.start + seconds
+        self.dialling = False
+        self._socket: socket.socket | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def elapsed(self) -> float:
+        return time.monotonic() - self.start
+
+    @property
+    def left(self) -> float:
+        """Seconds that are left; above 0, so that it can be a socket's timeout."""
+        return max(0.001, self.at - time.monotonic())
+
+    @property
+    def over(self) -> bool:
+        return time.monotonic() >= self.at
+
+    def watch(self, sock: socket.socket) -> None:
+        """Shut *sock* down when the time is over; what was watched before is not."""
+        # TLS takes a socket's descriptor away from it, and one that was closed may be
+        # another socket's by now: a duplicate stays ours, on the same connection.
+        mine = socket.socket(fileno=os.dup(sock.fileno()))
+        with self._lock:
+            before, self._socket = self._socket, mine
+            if self.over:
+                self._shut()
+        if before:
+            before.close()
+
+    def ring(self) -> None:
+        """End the fetch."""
+        with self._lock:
+            self._shut()
+
+    def close(self) -> None:
+        """Let go of the connection, which goes on."""
+        with self._lock:
+            held, self._socket = self._socket, None
+        if held:
+            held.close()
+
+    def _shut(self) -> None:
+        if self._socket:
+            # Not connected yet, or no longer: nobody reads from it.
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+
+#: The deadline of what this thread fetches.
+current: Final[ContextVar[Deadline]] = ContextVar("deadline")
+
+
+class Watchdog:
+    """Rings deadlines in time, all from one thread."""
+
+    def __init__(self) -> None:
+        # At most one a thread of the worker: few enough to look at them all.
+        self._armed: set[Deadline] = set()
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+
+    @contextlib.contextmanager
+    def deadline(self, seconds: float) -> Iterator[Deadline]:
+        """Hold what is done within to *seconds*."""
+        made = Deadline(seconds)
+        before = current.set(made)
+        with self._changed:
+            self._armed.add(made)
+            self._start()
+            self._changed.notify()
+        try:
+            yield made
+        finally:
+            with self._changed:
+                self._armed.discard(made)
+            made.close()
+            current.reset(before)
+
+    def _start(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(
+                target=self._run, name="deadlines", daemon=True
+            )
+            self._thread.start()
+
+    def _run(self) -> None:
+        with self._changed:
+            while True:
+                now = time.monotonic()
+                late = [one for one in self._armed if one.at <= now]
+                self._armed.difference_update(late)
+                for one in late:
+                    one.ring()
+                nearest = min((one.at for one in self._armed), default=None)
+                self._changed.wait(None if nearest is None else nearest - now)
