@@ -1,0 +1,126 @@
+"""What commands are made of: how they are registered, how they fail, their options.
+
+The modules of commands import at their top only what is light, and the rest in the
+functions: SQL and Redis take longer to import than ``--help`` may take.
+"""
+
+import re
+from collections.abc import Callable
+from functools import wraps
+from inspect import getdoc
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+from rich.markup import escape
+
+from cli.output import err
+from limpet.errors import ConfigurationError, LimpetError, StoreUnavailable
+from limpet.keys import POOL_NAME
+
+if TYPE_CHECKING:
+    from cli.pool import Pool
+
+
+def group(text: str) -> typer.Typer:
+    """Return a group of commands that *text* describes."""
+    return typer.Typer(
+        help=text,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+        rich_markup_mode="rich",
+    )
+
+
+def register(app: typer.Typer, **commands: Callable[..., None]) -> None:
+    """Add *commands* by name; the errors they expect are one line and code 1 each."""
+    for name, function in commands.items():
+        app.command(name.strip("_"))(_guarded(function))
+
+
+def _guarded(function: Callable[..., None]) -> Callable[..., None]:
+    @wraps(function)
+    def guarded(*args: Any, **kwargs: Any) -> None:
+        try:
+            function(*args, **kwargs)
+        except ConfigurationError as error:
+            fail(*error.args)
+        except StoreUnavailable as error:
+            fail(error, "is `make up` running?")
+        except LimpetError as error:
+            fail(error)
+        except (typer.Exit, typer.Abort):
+            raise
+        except Exception as error:
+            if reason := _explained(error):
+                fail(reason)
+            raise
+
+    # Typer keeps the line breaks of a docstring, which are for 88 columns.
+    paragraphs = (getdoc(function) or "").split("\n\n")
+    guarded.__doc__ = "\n\n".join(" ".join(p.split("\n")) for p in paragraphs)
+    return guarded
+
+
+def _explained(error: Exception) -> str:
+    from alembic.util.exc import CommandError
+    from redis.exceptions import RedisError
+    from sqlalchemy.exc import OperationalError
+
+    reasons = {
+        RedisError: "the broker went away: is `make up` still running?",
+        OperationalError: "LIMPET_DATABASE_URL: cannot open the database",
+        CommandError: "LIMPET_DATABASE_URL: the tables are of another Limpet version",
+    }
+    found = (text for kind, text in reasons.items() if isinstance(error, kind))
+    return next(found, "")
+
+
+def complain(*lines: object) -> None:
+    for line in lines:
+        err.print(f"[red]limpet:[/] {escape(str(line))}", soft_wrap=True)
+
+
+def fail(*lines: object) -> NoReturn:
+    """End the command: it could not do what it was asked."""
+    complain(*lines)
+    raise typer.Exit(1)
+
+
+def misuse(line: str) -> NoReturn:
+    """End the command: it was asked in a way that cannot be."""
+    complain(line)
+    raise typer.Exit(2)
+
+
+def opened(name: str) -> "Pool":
+    """Return the pool *name*; nothing is asked of SQL or Redis yet."""
+    from cli.pool import Pool
+    from limpet.settings import settings
+
+    return Pool(name, settings())
+
+
+def _pool_name(name: str) -> str:
+    if not re.fullmatch(POOL_NAME, name):
+        misuse(
+            "--pool: must be 1 to 32 of a-z, 0-9, _ and -, and begin with a letter or "
+            "a digit"
+        )
+    return name
+
+
+PoolName = Annotated[
+    str, typer.Option("--pool", help="Pool.", metavar="NAME", callback=_pool_name)
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Limit = Annotated[
+    int | None,
+    typer.Option(
+        help="Show so many, 0 for all.",
+        show_default="50, with --json all",
+        metavar="N",
+        min=0,
+    ),
+]

@@ -1,0 +1,89 @@
+"""Sessions into a file, and back from one."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli import files
+from cli.command import AsJson, PoolName, Yes, opened
+from cli.output import count, err, print_json, progress, say, warn
+
+if TYPE_CHECKING:
+    from cli.pool import Told
+
+
+def export(
+    *,
+    out: Annotated[Path, typer.Option(help="File to write.")],
+    pool: PoolName = "default",
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write all sessions of a pool to a file; it holds their cookies.
+
+    Its owner alone may read it. Jobs go on meanwhile.
+
+    Example: [bold]python manage.py sessions export --out sessions.jsonl[/]
+    """
+    from sessions.transfer import export_sessions
+
+    files.may_write(out, yes=yes)
+    manager = opened(pool).sessions
+    written = 0
+
+    def counted(lines: Iterable[str], told: "Told", there: int) -> Iterator[str]:
+        nonlocal written
+        # Neither the first line nor the last is a session.
+        for written, line in enumerate(lines, start=-1):
+            told(max(0, written), max(written, there))
+            yield line
+
+    with progress("exporting") as told:
+        lines = counted(export_sessions(manager), told, manager.stats().sessions)
+        files.write(out, lines, secret=True)
+    if as_json:
+        print_json({"file": str(out), "sessions": written})
+    else:
+        say(f"{count(written, 'session')} in {out}: as secret as their cookies")
+
+
+def import_(
+    file: Annotated[
+        typer.FileText,
+        typer.Argument(
+            help="File, or - for standard input.",
+            metavar="FILE",
+            encoding="utf-8",
+            errors="replace",
+        ),
+    ],
+    *,
+    pool: PoolName = "default",
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace sessions that exist.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Bring back the sessions of a file; those that exist stay as they are.
+
+    A session whose proxy is not usable here gets another. One in use always stays.
+
+    Example: [bold]python manage.py sessions import sessions.jsonl --pool shop[/]
+    """
+    from sessions.transfer import import_sessions
+
+    with err.status("restoring"):
+        done = import_sessions(opened(pool).sessions, file, replace=replace)
+    if as_json:
+        print_json(asdict(done))
+    else:
+        say(
+            f"{count(done.restored, 'session')} restored in pool {pool}, "
+            f"{done.moved:,} of them on another proxy; {done.kept:,} left as they are"
+        )
+    if done.homeless:
+        warn(f"{count(done.homeless, 'session')} left out: no proxy may be used now")
+        raise typer.Exit(1)

@@ -1,0 +1,98 @@
+"""Sessions into a file and back: whole, secret, and nothing overwritten unasked."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sessions import SessionManager
+
+if TYPE_CHECKING:
+    from tests.conftest import Stack
+
+
+@pytest.fixture
+def file(stack: "Stack", manager: SessionManager, tmp_path: Path) -> Path:
+    """Two sessions, written to a file."""
+    for name in ("me", "you"):
+        manager.release(
+            manager.acquire(name, hold=30), patch={"metadata": {"who": name}}
+        )
+    path = tmp_path / "sessions.jsonl"
+    done = stack.manage("sessions", "export", "--out", str(path), "--json")
+    assert json.loads(done.stdout) == {"file": str(path), "sessions": 2}
+    return path
+
+
+def test_a_file_of_sessions_is_readable_by_its_owner_alone(file: Path) -> None:
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_sessions_come_back_as_they_were(
+    stack: "Stack", file: Path, manager: SessionManager
+) -> None:
+    before = list(manager.all())
+    for _ in manager.clear():
+        pass
+
+    done = stack.manage("sessions", "import", str(file))
+
+    state = manager.state("me")
+    assert "2 sessions restored in pool default, 0 of them on another" in done.stdout
+    assert {one.proxy for one in manager.all()} == {one.proxy for one in before}
+    assert state is not None
+    assert state.metadata == {"who": "me"}
+
+
+def test_sessions_that_exist_are_replaced_only_when_told(
+    stack: "Stack", file: Path, manager: SessionManager
+) -> None:
+    manager.set_metadata("me", who="somebody else")
+
+    kept = json.loads(stack.manage("sessions", "import", str(file), "--json").stdout)
+    before = manager.state("me")
+    done = stack.manage("sessions", "import", str(file), "--replace", "--json")
+    after = manager.state("me")
+
+    assert (kept["restored"], kept["kept"]) == (0, 2)
+    assert json.loads(done.stdout)["restored"] == 2
+    assert before is not None
+    assert after is not None
+    assert (before.metadata["who"], after.metadata["who"]) == ("somebody else", "me")
+
+
+def test_a_file_that_was_cut_restores_nothing(
+    stack: "Stack", file: Path, manager: SessionManager
+) -> None:
+    file.write_text("".join(file.read_text().splitlines(keepends=True)[:-1]))
+    manager.close("me")
+
+    done = stack.manage("sessions", "import", str(file))
+    noise = stack.manage("sessions", "import", "-", stdin="\x00no sessions")
+    absent = stack.manage("sessions", "import", "/proc/nowhere")
+
+    codes = [one.returncode for one in (done, noise, absent)]
+    assert codes == [1, 1, 2]
+    assert "limpet: this is no whole file of exported sessions" in done.stderr
+    assert manager.get("me") is None
+
+
+def test_a_session_without_a_proxy_is_left_out(stack: "Stack", file: Path) -> None:
+    done = stack.manage("sessions", "import", str(file), "--pool", "empty")
+
+    assert done.returncode == 1
+    assert "2 sessions left out: no proxy may be used now" in done.stderr
+
+
+def test_a_file_of_sessions_is_not_replaced_unasked(stack: "Stack", file: Path) -> None:
+    before = file.read_text()
+
+    blind = stack.manage("sessions", "export", "--out", str(file))
+    nowhere = stack.manage("sessions", "export", "--out", "/proc/nowhere/x")
+    unnamed = stack.manage("sessions", "export")
+
+    codes = [one.returncode for one in (blind, nowhere, unnamed)]
+    assert (codes, file.read_text()) == ([1, 1, 2], before)
+    assert "is there already" in blind.stderr
+    assert "--out: cannot write /proc/nowhere/x" in nowhere.stderr
