@@ -88,7 +88,7 @@ def store_error(error: Exception) -> StoreUnavailable:
     if "compiling script" in str(error) or "user_script" in str(error):
         # Ours are tested; what can be wrong is a strategy of the user's own.
         text = str(error).partition("\n")[0][:200]
-        return StoreUnavailable(f"a script fails, is it your own strategy? {text}")
+        return StoreUnavailable(f"a script failed (a strategy of yours?): {text}")
     return StoreUnavailable(type(error).__name__)
 
 
@@ -117,5 +117,5 @@ def _eviction_policies(client: Redis) -> set[str]:
         nodes = found.info("memory", target_nodes=RedisCluster.PRIMARIES)
         # One node answers for itself, several by their names.
         each = [nodes] if "maxmemory_policy" in nodes else nodes.values()
-        return {node["maxmemory_policy"] for node in each}
+        return {node.get("maxmemory_policy", "noeviction") for node in each}
     return {client.info("memory").get("maxmemory_policy", "noeviction")}

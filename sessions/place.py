@@ -14,4 +14,5 @@ def place(url: str) -> str:
     except ValueError:
         return ""
     host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{host}{parts.path}"[:_KEPT] if host else ""
+    where = f"{parts.scheme}://{host}{parts.path}" if host else ""
+    return where.encode()[:_KEPT].decode(errors="ignore")

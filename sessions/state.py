@@ -83,5 +83,5 @@ def decode(version: int, blob: bytes | None, sealer: Sealer) -> SessionState:
         if kind in b"Zz":
             plain = zlib.decompressobj().decompress(plain, MAX_PLAIN)
         return SessionState(version, **json.loads(plain))
-    except (zlib.error, ValueError, TypeError):
+    except (zlib.error, ValueError, TypeError, RecursionError):
         raise StateUnreadable from None

@@ -22,13 +22,20 @@ _VERSION: Final = 1
 #: Fields of a session's hash that mean the same anywhere; see `limpet.keys`. Leases,
 #: fencing numbers and the nonce belong to the Redis they came from.
 _FIELDS: Final = {
-    **dict.fromkeys(("g", "c", "x", "a", "t", "n", "v"), re.compile(r"\d{1,15}")),
-    "o": re.compile(r"([sh][rn][kc][p-](:\d{1,9}){3})?"),
-    **dict.fromkeys(("u", "q", "z"), re.compile(r"\d{1,15}")),
-    "b": re.compile(r"\d{1,15}:\d{1,4}"),
+    **dict.fromkeys(("g", "c", "x", "a", "t", "n", "v"), re.compile(r"[0-9]{1,13}")),
+    "o": re.compile(r"([sh][rn][kc][p-]:[0-9]{1,9}:[1-9][0-9]{0,2}:[0-9]{1,11})?"),
+    **dict.fromkeys(("u", "q", "z"), re.compile(r"[0-9]{1,13}")),
+    "b": re.compile(r"[0-9]{1,13}:[0-9]{1,4}"),
     "w": re.compile(r"[^\x00-\x20]{0,64}"),
 }
 _NEEDED: Final = set("gcxatnv")
+_PARTS: Final = {
+    "cookies": list,
+    "origins": list,
+    "headers": dict,
+    "user_agent": str,
+    "metadata": dict,
+}
 _NAME: Final = re.compile(SESSION_ID)
 
 
@@ -119,7 +126,10 @@ def _check(number: int, entry: dict[str, Any]) -> None:
         fields = entry["fields"].keys() >= _NEEDED and all(
             _FIELDS[key].fullmatch(value) for key, value in entry["fields"].items()
         )
-        SessionState(**entry["state"])
+        fields = fields and int(entry["fields"]["x"]) <= int(entry["fields"]["a"])
+        fields = fields and all(
+            isinstance(part, _PARTS[name]) for name, part in entry["state"].items()
+        )
     except (KeyError, TypeError, ValueError, AttributeError):
         named = fields = False
     if not (named and fields):

@@ -51,8 +51,10 @@ def republish(pool: str) -> bool:
         now = time.monotonic()
         if now - _republished.get(pool, -_REPUBLISH_EVERY) < _REPUBLISH_EVERY:
             return True
-        _republished[pool] = now
-        return _fill(pool)
+        filled = _fill(pool)
+        if filled:
+            _republished[pool] = now
+        return filled
 
 
 def _fill(pool: str) -> bool:

@@ -13,8 +13,11 @@ local function ban(proxy, domain)
   redis.call("PEXPIRE", domain, 2 * 86400000)
   tell(proxy, "banned")
   local d = redis.call("HMGET", live .. proxy, "bans", "bans_since", "state")
-  if old or not d[3] then return end
+  if not d[3] then return end
   local fresh = now - d[2] > 3600000
+  -- Each domain counts once in an hour.
+  local began = ends - math.min(86400000, 600000 * 2 ^ (times - 1))
+  if old and not fresh and began >= tonumber(d[2]) then return end
   local bans = fresh and 1 or d[1] + 1
   redis.call("HSET", live .. proxy, "bans", bans, "bans_since", fresh and now or d[2])
   if bans >= 5 and d[3] == "healthy" then

@@ -3,6 +3,7 @@
 -- Gives: pick, missing (the index that has to be built first, if one has to be).
 
 local missing
+local budget = 16
 
 local function chosen_by(strategy)
   --@insert strategies
@@ -40,8 +41,14 @@ local function pick(plan, sid, probes)
     local chosen = probes == "first" and probe(filter, sid)
     chosen = chosen or chosen_by(strategy)
     -- Each costs as much as there are indexes: of many at once, the next calls have some.
-    for i = 1, math.min(#over, 16) do quit(over[i]) end
-    held = held or #over > 16
+    while #over > 0 and budget > 0 do
+      local gone = table.remove(over)
+      quit(gone)
+      redis.call("ZREM", cooling, gone)
+      budget = budget - 1
+    end
+    held = held or #over > 0
+    over = {}
     if chosen then return chosen end
   end
   if probes == "last" then

@@ -1,6 +1,6 @@
 -- Fragment: the states of a proxy, and what leads from one to another.
 -- Expects: now, live, cooling, audit, and proxies/_index.
--- Gives: may_enter, tell, failed, recovered, answered, rest_of.
+-- Gives: may_enter, tell, failed, recovered, rest_of.
 
 local function may_enter(state, mode, ends)
   local up = state == "unknown" or state == "healthy" or state == "degraded"
@@ -42,7 +42,7 @@ local function failed(proxy, d, h, new)
 end
 
 local function recovered(proxy, d, new)
-  if d.fails > 0 then new.fails, new.refusals = 0, 0 end
+  if d.fails > 0 or d.refusals > 0 then new.fails, new.refusals = 0, 0 end
   if d.probe ~= "" then new.probe = "" end
   if d.state == "unhealthy" or d.state == "dead" then
     redis.call("ZREM", cooling, proxy)
@@ -55,14 +55,6 @@ local function recovered(proxy, d, new)
   elseif d.state == "healthy" and d.cools > 0 and now - d.since > 600000 then
     new.cools = 0
   end
-end
-
--- Who tried a proxy that is down brings no verdict: the next one may try it at once.
-local function answered(proxy, h, new)
-  local probe = redis.call("HGET", live .. proxy, "probe")
-  if new.state or new.probe or probe ~= h.sid then return end
-  new.probe, new.due = "", now
-  redis.call("ZADD", cooling, "XX", now, proxy)
 end
 
 -- What only a failure, or a proxy that is not simply well, needs to know.

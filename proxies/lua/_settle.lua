@@ -2,6 +2,20 @@
 -- Expects: now, live, static, and proxies/_health.
 -- Gives: settle.
 
+-- Who tried a proxy that is down brings no verdict. That a domain blocks it shows that
+-- it works; of nothing, the next one may make more, but not at once.
+local function tried(proxy, d, h, new)
+  if new.state or new.probe then return end
+  rest_of(proxy, d)
+  if d.probe ~= h.sid then return end
+  if h.kind == "blocked" then
+    recovered(proxy, d, new)
+  else
+    new.probe, new.due = "", now + 15000
+    redis.call("ZADD", cooling, "XX", new.due, proxy)
+  end
+end
+
 -- h: kind (ok, fault, refused, or anything else, which says nothing about the proxy),
 -- fault (how much of a failure), most, cooldown, luck, ms, alpha, window, bytes, sid.
 local function settle(proxy, h)
@@ -36,7 +50,7 @@ local function settle(proxy, h)
     end
     if bad then failed(proxy, d, h, new) elseif d.fails then recovered(proxy, d, new) end
   end
-  if d.state == "unhealthy" or d.state == "dead" then answered(proxy, h, new) end
+  if d.state == "unhealthy" or d.state == "dead" then tried(proxy, d, h, new) end
   local fields = {}
   for name, value in pairs(new) do
     fields[#fields + 1], fields[#fields + 2] = name, value

@@ -43,7 +43,7 @@ end
 if mode == "" and (state == "unhealthy" or state == "dead") then
   -- One that refused the old password is tried with the new one now.
   local due = state == "dead" and s[1] ~= url and now or d[3]
-  redis.call("HSET", live .. proxy, "due", due)
+  redis.call("HSET", live .. proxy, "due", due, "refusals", 0)
   redis.call("ZADD", cooling, due, proxy)
 elseif mode ~= "" then
   redis.call("ZREM", cooling, proxy)

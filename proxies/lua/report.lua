@@ -16,7 +16,9 @@ if redis.call("EXISTS", live .. proxy) == 0 then return "" end
 -- Counted as a request like any other, and as the probe of a cooling proxy.
 redis.call("HINCRBY", live .. proxy, "inflight", 1)
 redis.call("HINCRBY", live .. proxy, "started", 1)
-redis.call("HSET", live .. proxy, "probe", "?")
+if kind ~= "none" and kind ~= "blocked" then
+  redis.call("HSET", live .. proxy, "probe", "?")
+end
 settle(proxy, {kind = kind, fault = tonumber(fault), most = tonumber(most),
   cooldown = tonumber(cooldown), luck = tonumber(luck), ms = tonumber(ms),
   alpha = tonumber(alpha), window = tonumber(window), bytes = 0, sid = "?"})

@@ -9,6 +9,7 @@ local function none(sid)
   event(sid, "refused", "reason", "no_proxy")
   local wait = held and 1000 or -1
   local due = redis.call("ZRANGE", cooling, 0, 15, "WITHSCORES")
+  local more = #due == 32 and redis.call("ZCARD", cooling) > 16
   for i = 1, #due, 2 do
     local labels = redis.call("HGET", static .. due[i], "labels") or ""
     for filter in string.gmatch(plan, "([^,]+):[^,:]+") do
@@ -18,6 +19,8 @@ local function none(sid)
       end
     end
   end
+  -- Of the many that are due later, some may fit.
+  if wait < 0 and more then wait = math.max(1000, due[32] - now) end
   return {"N", wait, redis.call("ZCARD", usable)}
 end
 

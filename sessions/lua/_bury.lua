@@ -42,7 +42,7 @@ end
 local function expire(most)
   local due = redis.call("ZRANGEBYSCORE", expiry, "-inf", now, "LIMIT", 0, most)
   local gone, keys, left = {}, {}, {}
-  local told = {idle = {}, max_age = {}}
+  local told = {idle = {count = 0}, max_age = {count = 0}}
   for i = 1, #due do
     local sid = due[i]
     local s = redis.call("HMGET", sessions .. sid, "p", "x", "d", "a")
@@ -56,7 +56,8 @@ local function expire(most)
       if s[1] then
         left[s[1]] = (left[s[1]] or 0) + 1
         local names = told[s[2] == s[4] and "max_age" or "idle"]
-        names[#names + 1] = sid
+        names.count = names.count + 1
+        if string.sub(sid, 1, 1) ~= "~" then names[#names + 1] = sid end
       end
     end
   end
@@ -66,11 +67,13 @@ local function expire(most)
   end
   for proxy, times in pairs(left) do leave(proxy, times) end
   for reason, names in pairs(told) do
+    if names.count > 0 then
+      redis.call("HINCRBY", counters, "closed_" .. reason, names.count)
+    end
     if #names > 0 then
-      redis.call("HINCRBY", counters, "closed_" .. reason, #names)
       redis.call("XADD", audit, "MAXLEN", "~", 10000, "*", "event", "closed",
         "sessions", table.concat(names, " "), "reason", reason)
     end
   end
-  return #due, #told.idle + #told.max_age
+  return #due, told.idle.count + told.max_age.count
 end

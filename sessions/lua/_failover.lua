@@ -31,7 +31,8 @@ local function leave_proxy(sid, s, o, d)
       remove(sid, s.p, "proxy_lost")
       return lost(sid, -1, "proxy_lost")
     elseif not down or not allowed(s.p) then
-      return lost(sid, -1, "proxy_excluded")
+      -- A ban ends some time; who excludes the proxy will go on doing so.
+      return lost(sid, held and 60000 or -1, "proxy_excluded")
     elseif d.due > now then
       return lost(sid, d.due - now, "proxy_down")
     elseif d.full then

@@ -8,9 +8,10 @@ local function room(most, evicts)
   if most == 0 or redis.call("ZCARD", expiry) < most then return true end
   expire(8)
   if redis.call("ZCARD", expiry) < most then return true end
-  local next = evicts and redis.call("ZRANGE", expiry, 0, 15) or {}
+  local next = evicts and redis.call("ZRANGE", expiry, 0, 255) or {}
   local first, proxy, least = nil, nil, math.huge
   for i = 1, #next do
+    if first and i > 16 then break end
     local s = redis.call("HMGET", sessions .. next[i], "p", "d", "x")
     if s[1] then
       -- The index is lazy: now those used since go to where they belong.

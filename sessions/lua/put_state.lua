@@ -31,5 +31,5 @@ end
 redis.call("SET", states .. sid, blob, "PX", math.max(1, s.a - now) + 60000)
 -- Never a version that another life of the session had.
 local version = math.max(s.v + 1, now)
-redis.call("HSET", key, "v", version, "k", string.sub("-" .. nonce .. s.k, 1, 63))
+redis.call("HSET", key, "v", version, "k", string.sub("-" .. nonce .. s.k, 1, 54))
 return {"K", version}

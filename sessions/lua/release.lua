@@ -56,7 +56,7 @@ local o = options(s.o)
 local left = o.leases > 1 and redis.call("HINCRBY", key, "f", -1) or 0
 local change = {"x", o.renew and math.min(now + s.t, s.a) or s.x,
   -- A shared session remembers the last releases, so that a repeated one is known.
-  "k", string.sub("-" .. nonce .. (o.leases > 1 and s.k or ""), 1, 63)}
+  "k", string.sub("-" .. nonce .. (o.leases > 1 and s.k or ""), 1, 54)}
 local function set(name, value) change[#change + 1], change[#change + 2] = name, value end
 if left == 0 then set("d", 0) end
 if o.delay > 0 then set("u", now + o.delay) end

@@ -36,7 +36,7 @@ redis.call("HSET", sessions .. sid, "p", proxy, "d", 0, "k", "",
 redis.call("ZADD", expiry, s.x, sid)
 redis.call("HINCRBY", live .. proxy, "sessions", 1)
 if blob ~= "" then
-  redis.call("SET", states .. sid, blob, "PX", s.a - now + 60000)
+  redis.call("SET", states .. sid, blob, "PX", math.max(1, s.a - now) + 60000)
 end
 rest(sid, options(s.o), 0)
 event(sid, "imported", "proxy", proxy)

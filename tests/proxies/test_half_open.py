@@ -225,3 +225,36 @@ def test_the_first_request_sets_the_average_and_later_ones_move_it(
     assert status.response_ms == 120.0
     assert (status.started, status.done, status.inflight) == (2, 2, 0)
     assert (status.bytes, status.success) == (2000, 1.0)
+
+
+def test_a_probe_that_says_nothing_makes_the_next_one_wait_a_little(
+    down: tuple[SessionManager, ProxyRecord], pool: ProxyPool
+) -> None:
+    manager, proxy = down
+    manager.release(manager.acquire("a", hold=300), Outcome.NONE)
+
+    assert 10 < pool.status([proxy])[0].due <= 15
+
+
+def test_a_proxy_that_a_domain_blocks_is_back(
+    down: tuple[SessionManager, ProxyRecord], pool: ProxyPool
+) -> None:
+    manager, proxy = down
+    lease = manager.acquire("a", hold=30, domain="shop.example")
+
+    manager.release(lease, Outcome.BLOCKED, domain="shop.example")
+
+    assert pool.status([proxy])[0].state == "degraded"
+
+
+def test_a_test_that_says_nothing_leaves_the_cool_down_alone(
+    manager_of: Managers, pool: ProxyPool, records: list[ProxyRecord]
+) -> None:
+    lease = manager_of(health=ONCE).acquire("s", hold=30)
+    manager_of(health=ONCE).release(lease, Outcome.FAULT)
+    record = ProxyRecord(lease.proxy)
+
+    pool.report(record.id, Outcome.BLOCKED, 0.1)
+
+    [status] = pool.status([record])
+    assert (status.state, status.due > 20) == ("unhealthy", True)
