@@ -107,6 +107,13 @@ def export_proxies(
     chosen = Format(form or ("json" if as_json and not out else _form_of(out)))
     records = place.inventory()
     lines = write(records, chosen, passwords=with_passwords)
+    bare = sum(bool(one.proxy.username or one.proxy.password) for one in records)
+    if bare and not with_passwords:
+        # Without its user name a proxy is another one, and will be refused.
+        warn(
+            f"the credentials of {count(bare, 'proxy')} are left out: this is no "
+            "backup, --with-passwords makes one"
+        )
     if out is None:
         _print(lines)
         return

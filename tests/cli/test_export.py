@@ -34,6 +34,7 @@ def test_credentials_are_left_out_unless_asked_for(
     assert "http://10.0.0.0:8080" in done.stdout
     assert "S3cret" not in done.stdout
     assert "u@" not in done.stdout
+    assert "--with-passwords" in done.stderr
 
 
 def test_a_file_that_is_there_is_replaced_only_with_a_yes(
