@@ -107,10 +107,10 @@ def _broken_indexes(seen: Picture) -> Iterator[str]:
     up = {proxy for proxy in free if seen.live[proxy]["state"] in _UP}
     down = {proxy for proxy in free if seen.live[proxy]["state"] in _DOWN}
     # A proxy whose time is over leaves when it is next looked at.
-    over = {p for p in up if 0 < int(seen.live[p]["ends"]) <= seen.now}
+    over = {p for p in up | down if 0 < int(seen.live[p]["ends"]) <= seen.now}
     if not up - over <= seen.usable.keys() <= up:
         yield f"usable: {seen.usable.keys() ^ up}"
-    if seen.cooling.keys() != down:
+    if not down - over <= seen.cooling.keys() <= down:
         yield f"cooling: {seen.cooling.keys() ^ down}"
     for proxy, due in seen.cooling.items():
         if proxy in down and int(seen.live[proxy]["due"]) != due:
