@@ -81,9 +81,9 @@ def test_a_release_is_settled_once(
     with frozen():
         version = hasty.release(lease, Outcome.OK, patch=PATCH, elapsed=0.1)
 
-    assert version > 0
     assert _inflight(server, lease) == 0
-    assert hasty.acquire("s", hold=30).state.cookies == [{"name": "c"}]
+    state = hasty.acquire("s", hold=30).state
+    assert (state.version, state.cookies) == (version, [{"name": "c"}])
     assert sum(hasty.stats().times.values()) == 1
 
 
