@@ -4,21 +4,25 @@ All keys of a pool start with its hash tag, so that each operation is one script
 one slot, on a Cluster too.
 
 key                      type     what, and its fields
-``{pool}:s:<session>``   hash     p proxy, g generation (bindings so far), i incarnation
-                                  (fencing number), c created, x expires, t idle ttl,
-                                  a end of max age, n requests, d lease deadline or 0,
-                                  k nonce of the lease, then ``-`` and that of the last
-                                  release (of a shared session: of the last ones),
-                                  v state version, o options; and if there are any:
-                                  f live leases, u next use, b rebinds of the hour,
-                                  q milliseconds and z number of requests measured,
-                                  w last URL (times in ms)
+``{pool}:s:<session>``   hash     p proxy, d lease deadline or 0, x expires, n requests,
+                                  i incarnation (fencing number), k nonce of the lease,
+                                  then ``-`` and that of the last release, a end of max
+                                  age, t idle ttl, m max age; and only if there are any:
+                                  g generation (bindings so far) from 2 on, v state
+                                  version, o options, f live leases, u next use,
+                                  b rebinds of the hour, e error score, q milliseconds
+                                  and z number of requests measured, w last URL (times
+                                  in ms)
 ``{pool}:st:<session>``  string   the session's state, one header byte first
 ``{pool}:x``             zset     session → when to look whether it has expired
 ``{pool}:l``             zset     lease token → deadline; the member is the lease
 ``{pool}:wl``            zset     warm sessions that nobody uses → last use
 ``{pool}:wn``            zset     the same sessions → next use
-``{pool}:wl:<nonce>``    string   what a borrow was answered; expires
+``{pool}:re:<operation>`` string  what an operation was answered, should it be sent
+                                  again after a lost reply; and that a refusal was told
+                                  within the minute; expires
+``{pool}:pg:<task>``     hash     pages of a job of many that are done → what the
+                                  result will say of them; expires
 ``{pool}:p:<proxy>``     hash     url, labels (``|country:US|tag:x|``)
 ``{pool}:d:<proxy>``     hash     state, mode, fails, cools, due, probe, inflight,
                                   sessions, started, done, faults, success, ema, since,
@@ -29,11 +33,29 @@ key                      type     what, and its fields
                                   index is called ``<filter>:<strategy>``
 ``{pool}:c``             zset     cooling proxies → when they are due
 ``{pool}:b:<domain>``    hash     proxies the domain blocks → ``until:times``; expires
+``{pool}:k:<key>``       hash     job of an idempotency key (its SHA-256): t task id,
+                                  s ``run`` or ``done``, f the job's fingerprint,
+                                  u end of the window in ms; expires
+``{pool}:wh:<delivery>`` string   webhook: ``sent`` to the queue, ``<token>`` of who
+                                  delivers it, or ``done``; expires
+``{pool}:wr:<receiver>`` string   a receiver that rests until this expires
 ``{pool}:n``             hash     counters
 ``{pool}:h``             hash     response times: upper bound in ms → requests
 ``{pool}:ev``            stream   audit events, capped
 ``{pool}:m``             stream   metric snapshots, capped
 ``limpet:pools``         set      names of the pools
+``limpet:{dead}``        hash     dead letters on their way to SQL, by id
+``limpet:{dead}:n``      hash     how many there have been, by reason
+
+What all pools share of a site expires by itself, and has the site's own hash tag:
+
+key                      type     what, and its fields
+``limpet:q:{<domain>}``  hash     t when its bucket is full again, q when the next
+                                  refused one is told to come, u end of a pause,
+                                  c crawl-delay, ce its end (times in ms)
+``limpet:ql:{<domain>}`` zset     nonce of a request under way → deadline
+``limpet:r:<origin>``    string   robots.txt, by zlib; empty: everything is allowed
+``limpet:rd:<origin>``   string   robots.txt could not be had lately
 
 `PERMANENT` lists what lives without a TTL: sessions and leases are removed by the
 clean-up through ``x`` and ``l``, which also has to settle their proxies' counts.
@@ -43,6 +65,8 @@ import re
 from typing import Final
 
 POOLS: Final = "limpet:pools"
+DEAD: Final = "limpet:{dead}"
+DEAD_COUNTS: Final = "limpet:{dead}:n"
 
 #: What a session may be called: it goes into keys, lease tokens and pages. Sessions
 #: that live for one job have names of our own, which begin with ``~``.
@@ -51,15 +75,16 @@ SESSION_ID: Final = r"^[A-Za-z0-9_.@:+=-][A-Za-z0-9_.@:+=~-]{0,127}$"
 POOL_NAME: Final = r"^[a-z0-9][a-z0-9_-]{0,31}$"
 
 PERMANENT: Final = re.compile(
-    r"^(limpet:pools|\{[^}]+\}:(s:.+|x|l|wl|wn|[pd]:.+|u|ix|i:.+|c|n|h|ev|m))$"
+    r"^(limpet:pools|limpet:\{dead\}(:n)?"
+    r"|\{[^}]+\}:(s:.+|x|l|wl|wn|[pd]:.+|u|ix|i:.+|c|n|h|ev|m))$"
 )
 
 
 class Keys:
-    """The keys of one pool."""
+    """The keys of one pool; all begin with *tag*, which is what scripts are given."""
 
     def __init__(self, pool: str) -> None:
-        tag = f"{{{pool}}}:"
+        self.tag = tag = f"{{{pool}}}:"
         self.expiry = f"{tag}x"
         self.leases = f"{tag}l"
         self.warm = f"{tag}wl"
@@ -73,12 +98,17 @@ class Keys:
         self.snapshots = f"{tag}m"
         #: Prefixes: scripts complete them with the id of a proxy, a session or an
         #: index that they only learn on the way.
-        self.proxies = f"{tag}p:"
+        self.static = f"{tag}p:"
         self.live = f"{tag}d:"
         self.indexes = f"{tag}i:"
         self.bans = f"{tag}b:"
+        self.claims = f"{tag}k:"
+        self.deliveries = f"{tag}wh:"
+        self.receivers = f"{tag}wr:"
         self.sessions = f"{tag}s:"
         self.states = f"{tag}st:"
+        self.answered = f"{tag}re:"
+        self.notes = f"{tag}pg:"
 
     def session(self, session_id: str) -> str:
         return self.sessions + session_id
@@ -87,10 +117,38 @@ class Keys:
         return self.states + session_id
 
     def proxy(self, proxy_id: str) -> str:
-        return self.proxies + proxy_id
+        return self.static + proxy_id
 
     def live_proxy(self, proxy_id: str) -> str:
         return self.live + proxy_id
 
     def index(self, name: str) -> str:
         return self.indexes + name
+
+
+def lua_locals() -> str:
+    """Return Lua that gives each key and prefix as a local, made from ``tag``.
+
+    One argument instead of twenty: each costs 1 µs on its way.
+    """
+    keys = vars(Keys(""))
+    start = len(keys.pop("tag"))
+    return "\n".join(
+        f'local {name} = tag .. "{key[start:]}"' for name, key in keys.items()
+    )
+
+
+class DomainKeys:
+    """The keys of one domain."""
+
+    def __init__(self, domain: str) -> None:
+        self.state = f"limpet:q:{{{domain}}}"
+        self.slots = f"limpet:ql:{{{domain}}}"
+
+
+def robots_key(origin: str) -> str:
+    return f"limpet:r:{origin}"
+
+
+def robots_down_key(origin: str) -> str:
+    return f"limpet:rd:{origin}"

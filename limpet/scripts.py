@@ -2,7 +2,7 @@
 
 A line ``--@include proxies/_index`` is replaced by that fragment, so a script that
 Redis holds is always complete. Fragments start with an underscore. ``--@insert name``
-is replaced by what the program gives under that name.
+is replaced by what the program gives under that name; ``keys`` are those of a pool.
 """
 
 import hashlib
@@ -15,6 +15,8 @@ from typing import Final
 
 from redis import Redis
 from redis.exceptions import NoScriptError
+
+from limpet.keys import lua_locals
 
 _INCLUDE: Final = re.compile(r"^--@include (\w+)/(\w+)$", re.MULTILINE)
 _INSERT: Final = re.compile(r"^ *--@insert (\w+)$", re.MULTILINE)
@@ -32,9 +34,14 @@ def source(package: str, name: str, inserts: Mapping[str, str] = _NOTHING) -> st
 
     Raises `KeyError` for an insert that *inserts* does not have.
     """
-    whole = _INSERT.sub(lambda found: inserts[found[1]], _whole(package, name))
+    given = {"keys": lua_locals(), **inserts}
+    whole = _INSERT.sub(lambda found: given[found[1]], _whole(package, name))
     lines = (line for line in whole.splitlines() if not line.lstrip().startswith("--"))
     return "\n".join(line for line in lines if line.strip())
+
+
+#: Times that a script is loaded for one call: somebody may be flushing them.
+_RELOADS: Final = 3
 
 
 class Script:
@@ -59,11 +66,12 @@ class Script:
         # evalsha() is blocked in a Cluster's pipelines; this is the same everywhere.
         send: Callable[..., object] = client.execute_command
         command = self.command(keys, args)
-        try:
-            return send(*command)
-        except NoScriptError:
-            client.script_load(self.source)
-            return send(*command)
+        for _ in range(_RELOADS):
+            try:
+                return send(*command)
+            except NoScriptError:
+                client.script_load(self.source)
+        return send(*command)
 
     def command(
         self, keys: list[str], args: list[str | int | float | bytes]

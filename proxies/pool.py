@@ -1,6 +1,6 @@
 """One named pool of proxies."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -70,26 +70,38 @@ class ProxyPool:
     def publish(self, records: Sequence[ProxyRecord], *, anew: bool = False) -> int:
         """Copy *records* from the inventory to Redis; return how many were new.
 
-        Safe to repeat: a proxy's health, turn and sessions are kept. With *anew* every
-        URL is sealed under the first key, not only those that have changed.
+        Safe to repeat: a proxy's health, turn and sessions are kept; with another
+        password a dead one is tried at once. What may be done with a proxy is from
+        then on what its record says. With *anew* every URL is sealed under the
+        first key, not only those that have changed.
         """
-        urls = [record.proxy.url for record in records]
-        if self._sealer.active and anew:
-            urls = [self._sealer.seal(url) for url in urls]
-        elif self._sealer.active:
+        urls = [(record.proxy.url, "") for record in records]
+        if self._sealer.active:
             held = self._store.urls([record.id for record in records])
-            urls = [self._sealed(*pair) for pair in zip(urls, held, strict=True)]
-        return self._store.publish(map(_row, records, urls))
+            urls = [
+                self._sealed(record.proxy.url, text, anew=anew)
+                for record, text in zip(records, held, strict=True)
+            ]
+        return self._store.publish(
+            _row(record, *pair) for record, pair in zip(records, urls, strict=True)
+        )
 
-    def _sealed(self, url: str, held: str | None) -> str:
-        # Sealed twice, a URL gives two texts, and a new text makes every worker dial
-        # anew: so one that says the same is left as it is.
+    def _sealed(self, url: str, held: str | None, *, anew: bool) -> tuple[str, str]:
+        """Return *url* sealed, and the text in Redis if that says the same.
+
+        Sealed twice, a URL gives two texts; only opened it is known whether the
+        password is another one, for which dead proxies are tried at once.
+        """
+        same = held if held is not None and self._opens_to(held, url) else ""
+        if same and same != url and not anew:
+            return same, same
+        return self._sealer.seal(url), same
+
+    def _opens_to(self, held: str, url: str) -> bool:
         try:
-            if held is not None and self._sealer.open(held) == url and held != url:
-                return held
+            return self._sealer.open(held) == url
         except ConfigurationError:
-            pass  # sealed under a key that is gone: the inventory has what it said
-        return self._sealer.seal(url)
+            return False  # sealed under a key that is gone: nobody can tell
 
     def get(self, proxy_id: str, version: str) -> Proxy:
         """Return the proxy that an acquire named; asked of Redis once a version."""
@@ -125,10 +137,28 @@ class ProxyPool:
         """
         return self._store.set_mode(proxy_id, mode)
 
-    def report(self, proxy_id: str, outcome: Outcome, elapsed: float) -> str:
-        """Tell how a test of a proxy went, *elapsed* in seconds; return its state."""
+    def strangers(
+        self, known: Callable[[Collection[str]], Collection[str]]
+    ) -> list[str]:
+        """Return the proxies in Redis that are not *known*, but for removed ones.
+
+        *known* says which of some ids the inventory has. It is asked after Redis:
+        whoever adds a proxy tells the inventory first. For commands, not for jobs.
+        """
+        found = set(self._store.ids())
+        ids = sorted(found.difference(known(found)))
+        rows = zip(ids, self._store.live(ids), strict=True)
+        return [one for one, row in rows if row and row.get("mode") != "removed"]
+
+    def report(
+        self, proxy_id: str, outcome: Outcome, elapsed: float, *, fault: float = 1.0
+    ) -> str:
+        """Tell how a test of a proxy went, *elapsed* in seconds; return its state.
+
+        *fault* is how much of a failure it was, if it was one: 0 to 1.
+        """
         return self._store.report(
-            proxy_id, outcome, round(elapsed * 1000), self._health
+            proxy_id, outcome, round(elapsed * 1000), self._health, fault=fault
         )
 
     def status(self, records: Sequence[ProxyRecord]) -> list[ProxyStatus]:
@@ -142,16 +172,24 @@ class ProxyPool:
         ]
 
 
-def _row(record: ProxyRecord, url: str) -> tuple[str | int | float, ...]:
+def _row(record: ProxyRecord, url: str, same: str) -> tuple[str | int | float, ...]:
     return (
         record.id,
         url,
         "|".join(("", *record.labels, "")) if record.labels else "",
         record.weight,
         record.max_concurrency,
-        round(record.expires.timestamp() * 1000) if record.expires else 0,
-        int(record.enabled),
+        # 0 is for no end, so what ended in 1970 or before ended a moment later.
+        max(1, round(record.expires.timestamp() * 1000)) if record.expires else 0,
+        _mode(record),
+        same,
     )
+
+
+def _mode(record: ProxyRecord) -> str:
+    if record.proxy.direct:  # in no inventory: what Redis was told is of record
+        return "as it is"
+    return record.mode if record.enabled else "disabled"
 
 
 def _status(

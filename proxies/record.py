@@ -17,6 +17,8 @@ _ASN_MAX: Final = 2**32 - 1
 _WEIGHT_MIN: Final = 0.01
 _WEIGHT_MAX: Final = 1000.0
 _CONCURRENCY_MAX: Final = 10_000
+#: What commands may ask of a proxy that is enabled.
+_MODES: Final = frozenset({"", "draining", "evacuating"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,8 @@ class ProxyRecord:
     without repeats; *weight* is its share of new bindings beside the others of its
     pool; *max_concurrency* counts requests at a time, 0 is without a limit; from
     *expires* (aware) on it is not used. An empty text or `None` means not known.
+    *mode* is what a command asked of it and no file says: ``draining``,
+    ``evacuating``, or empty for everything.
 
     Raises:
         InvalidProxy: naming the field that is wrong, never repeating its value.
@@ -43,6 +47,7 @@ class ProxyRecord:
     provider: str = ""
     enabled: bool = True
     expires: datetime | None = None
+    mode: str = ""
 
     def __post_init__(self) -> None:
         if self.country and not _COUNTRY.fullmatch(self.country):
@@ -72,6 +77,8 @@ class ProxyRecord:
             )
         if self.expires is not None and self.expires.utcoffset() is None:
             raise InvalidProxy("expires must name its time zone")
+        if self.mode not in _MODES:
+            raise InvalidProxy("mode must be draining, evacuating or empty")
 
     @property
     def id(self) -> str:

@@ -1,25 +1,30 @@
 """The proxies of one pool in Redis: their URLs, and how they are doing."""
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 from redis import Redis
 
 from limpet.connection import STORE_ERRORS, store_error
-from limpet.errors import InvalidSelection
+from limpet.errors import ConfigurationError, InvalidSelection
 from limpet.keys import POOLS, Keys
 from limpet.scripts import Script
 from proxies.health import HealthPolicy, Outcome
+from proxies.strategies import strategies
 
 _PUBLISH = Script("proxies", "publish")
 _MODE = Script("proxies", "mode")
 _BUILD = Script("proxies", "build")
 _REPORT = Script("proxies", "report")
+_TRY = Script("proxies", "try")
 #: Proxies sent in one go: thousands are imported without a trip each.
 _CHUNK: Final = 500
 #: Proxies entered into a new index in one step: under 3 ms, so that nobody waits.
 _BUILD_STEP: Final = 200
+#: Keys that one step of a look through all of them asks for: about 1 ms of the server.
+_SCAN_STEP: Final = 1000
 #: A change of a proxy's health is written to every index that it is in.
 MAX_INDEXES: Final = 500
 
@@ -31,14 +36,14 @@ class ProxyStore:
         self._client = client
         self._pool = pool
         self._keys = keys = Keys(pool)
-        self._where = [keys.proxies, keys.live, keys.usable, keys.registry]
+        self._where = [keys.static, keys.live, keys.usable, keys.registry]
         self._where += [keys.indexes, keys.cooling, keys.audit]
 
     def publish(self, rows: Iterable[Sequence[str | int | float]]) -> int:
         """Make proxies known; return how many were new. Safe to repeat.
 
-        A row is what the script takes: id, URL, labels, weight, cap, end in ms and
-        whether it is enabled.
+        A row is what the script takes: id, URL, labels, weight, cap, end in ms,
+        mode, and a text that says the same URL, or an empty one.
         """
         items = list(rows)
         new = 0
@@ -63,12 +68,19 @@ class ProxyStore:
         return self._run(_MODE, self._where, [proxy_id, mode]) == 1
 
     def report(
-        self, proxy_id: str, outcome: Outcome, elapsed_ms: int, health: HealthPolicy
+        self,
+        proxy_id: str,
+        outcome: Outcome,
+        elapsed_ms: int,
+        health: HealthPolicy,
+        *,
+        fault: float,
     ) -> str:
         """Tell how a test went; return the proxy's state then, "" for no such one."""
         luck = random.random()  # noqa: S311 - spreads cool-downs, hides nothing
-        told = [proxy_id, outcome.value, 1, health.max_failures, _ms(health.cooldown)]
-        times = [luck, elapsed_ms, health.alpha, _ms(health.window)]
+        told = [proxy_id, outcome.value, fault, health.max_failures]
+        times = [_ms(health.cooldown), luck, elapsed_ms, health.alpha]
+        times.append(_ms(health.window))
         state = self._run(_REPORT, self._where, [*told, *times])
         assert isinstance(state, bytes)
         return state.decode()
@@ -80,7 +92,7 @@ class ProxyStore:
             InvalidSelection: the pool has `MAX_INDEXES` already.
         """
         keys = self._keys
-        where = [keys.proxies, keys.registry, keys.usable, keys.indexes, keys.live]
+        where = [keys.static, keys.registry, keys.usable, keys.indexes, keys.live]
         start = "-"
         while start:
             step = self._run(_BUILD, where, [index, start, _BUILD_STEP, MAX_INDEXES])
@@ -113,6 +125,18 @@ class ProxyStore:
             raise store_error(error) from None
         return [{k.decode(): v.decode() for k, v in row.items()} for row in rows]
 
+    def ids(self) -> Iterator[str]:
+        """Yield the id of every proxy that Redis knows, in no order, some twice.
+
+        Looks through all keys of the server, in short steps: no index has those that
+        may not be used. For commands, and never while a job waits.
+        """
+        try:
+            for key in self._client.scan_iter(f"{self._keys.live}*", count=_SCAN_STEP):
+                yield key.decode().removeprefix(self._keys.live)
+        except STORE_ERRORS as error:
+            raise store_error(error) from None
+
     def now_ms(self) -> int:
         """Return the server's time."""
         try:
@@ -126,6 +150,24 @@ class ProxyStore:
             return script(self._client, keys, args)
         except STORE_ERRORS as error:
             raise store_error(error) from None
+
+
+def check_strategies(client: Redis, own: Path | None) -> None:
+    """Try each strategy of the folder *own*, which only Redis can.
+
+    Raises:
+        ConfigurationError: one of them fails; its file and the line are named.
+        StoreUnavailable: Redis cannot be asked.
+    """
+    ours, all_of_them = strategies(), strategies(own)
+    for name in sorted(all_of_them.keys() - ours.keys()):
+        try:
+            wrong = _TRY(client, [], [f"{name}.lua", all_of_them[name]])
+        except STORE_ERRORS as error:
+            raise store_error(error) from None
+        if isinstance(wrong, bytes) and wrong:
+            text = wrong.decode("utf-8", "replace")
+            raise ConfigurationError(f"LIMPET_STRATEGIES_DIR: {text}")
 
 
 def _ms(seconds: float) -> int:

@@ -6,6 +6,7 @@ proxy whose turn is lowest is chosen. ``load`` is one too: of *draws* proxies dr
 lot, the one with the lowest load is chosen, any one without it. A proxy has the fields
 ``inflight``, ``sessions``, ``weight`` and ``ema`` (milliseconds). What is chosen is
 always usable, allowed and below its limit; a strategy need not look after that.
+Turns are above 0, a load is 0 or above.
 """
 
 import re

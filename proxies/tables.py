@@ -45,6 +45,7 @@ class ProxyRow(SQLModel, table=True):
     enabled: bool
     expires: datetime | None = Field(sa_type=DateTime)
     added_at: datetime = Field(sa_type=DateTime)
+    mode: str = Field(max_length=10)
 
 
 def save(
@@ -101,13 +102,32 @@ def get(engine: Engine, sealer: Sealer, pool: str, proxy_id: str) -> ProxyRecord
         return _record(sealer, row) if row else None
 
 
-def set_enabled(engine: Engine, pool: str, proxy_id: str, *, enabled: bool) -> bool:
-    """Enable or disable one proxy; return whether *pool* has it."""
+def known(engine: Engine, pool: str, ids: Iterable[str]) -> set[str]:
+    """Return those of *ids* that *pool* has."""
+    found: set[str] = set()
+    with Session(engine) as session:
+        for chunk in _chunks(list(ids)):
+            there = select(ProxyRow.id).where(
+                ProxyRow.pool == pool, col(ProxyRow.id).in_(chunk)
+            )
+            found.update(session.exec(there))
+    return found
+
+
+def set_mode(engine: Engine, pool: str, proxy_id: str, mode: str) -> bool:
+    """Say what may be done with one proxy; return whether *pool* has it.
+
+    *mode* is empty for everything, ``draining``, ``evacuating`` or ``disabled``. The
+    last word counts: one that is told to drain is not disabled any more. Disabled, it
+    keeps the mode that it had, in case a file enables it.
+    """
     with Session(engine) as session, session.begin():
         row = session.get(ProxyRow, (pool, proxy_id))
         if row is None:
             return False
-        row.enabled = enabled
+        row.enabled = mode != "disabled"
+        if row.enabled:
+            row.mode = mode
         return True
 
 
@@ -197,6 +217,7 @@ def _values(sealer: Sealer, pool: str, record: ProxyRecord) -> dict[str, object]
         "enabled": record.enabled,
         "expires": record.expires and _utc(record.expires),
         "added_at": _utc(datetime.now(UTC)),
+        "mode": record.mode,
     }
 
 
@@ -218,4 +239,5 @@ def _record(sealer: Sealer, row: ProxyRow) -> ProxyRecord:
         provider=row.provider,
         enabled=row.enabled,
         expires=row.expires and row.expires.replace(tzinfo=UTC),
+        mode=row.mode,
     )

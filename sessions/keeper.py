@@ -1,17 +1,21 @@
 """Look after the sessions of a pool: what is not on a request's way."""
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from limpet.errors import (
+    ConfigurationError,
     InvalidSelection,
     SessionBusy,
     SessionLost,
     StateConflict,
     StateTooLarge,
+    StateUnreadable,
 )
 from limpet.sealing import Sealer
 from proxies import ProxyPool, Selection
+from sessions.operation import TEMPORARY
 from sessions.session import Expired, Moved, PoolStats, Reason, SessionInfo
 from sessions.state import SessionState, decode, encode
 from sessions.store import SessionStore
@@ -20,6 +24,11 @@ from sessions.store import SessionStore
 SNAPSHOTS_KEPT: Final = 1440
 #: Sessions moved in one step; each may cost a choice of a proxy.
 _MOVE_STEP: Final = 50
+#: Sessions that one script of the clean-up looks at: about as long as the way to Redis
+#: takes, so that hardly anybody sees that he waited. Half of it would double the work.
+_EXPIRE_STEP: Final = 25
+#: How long the clean-up rests after a batch, in times of what that took.
+_EXPIRE_REST: Final = 3.0
 
 
 class SessionKeeper:
@@ -131,14 +140,20 @@ class SessionKeeper:
             InvalidSelection: *to* is no proxy that may be used now.
             SessionLost: there is no such session.
         """
-        info = self.get(session_id)
-        if info is None:
-            raise SessionLost(self.pool, session_id, None, "is not there")
-        reply = self._move([session_id], leave="", to=to, reason="migrated")
-        if reply[0] == b"P":
-            raise InvalidSelection("to", "a proxy of the pool that may be used now")
-        if reply[1]:
-            raise SessionBusy(self.pool, session_id, 1.0)
+        while True:
+            reply = self._move([session_id], leave="", to=to, reason="migrated")
+            if reply[0] == b"P":
+                raise InvalidSelection("to", "a proxy of the pool that may be used now")
+            if reply[1]:
+                raise SessionBusy(self.pool, session_id, 1.0)
+            if reply[0]:
+                return
+            # It is there already, or is gone; by now another may have its name.
+            info = self.get(session_id)
+            if info is None:
+                raise SessionLost(self.pool, session_id, None, "is not there")
+            if info.proxy == to:
+                return
 
     def evacuate(self, proxy_id: str) -> Iterator[Moved]:
         """Move all sessions of a proxy to others, and say after each step how many.
@@ -167,12 +182,23 @@ class SessionKeeper:
             self._proxies.build(reply[1].decode())
 
     def expire(self, batch: int) -> Expired:
-        """Do one step of the clean-up, at most *batch* of everything.
+        """Clean up to *batch* sessions whose time is over, and leases of dead holders.
 
-        Removes sessions whose time is over and settles the leases of dead holders.
+        In short scripts, so that requests pass between, and with a rest after them.
         """
-        sessions, leases, more = self._store.reap(batch)
-        return Expired(sessions, leases, more=bool(more))
+        start = time.perf_counter()
+        leases = self._store.reap(batch)
+        sessions = looked = 0
+        while looked < batch:
+            step = min(batch - looked, _EXPIRE_STEP)
+            seen, removed = self._store.expire(step)
+            looked, sessions = looked + seen, sessions + removed
+            if seen < step:
+                break
+        more = batch in {leases, looked}
+        if more:
+            time.sleep(_EXPIRE_REST * (time.perf_counter() - start))
+        return Expired(sessions, leases, more=more)
 
     def stats(self) -> PoolStats:
         """Count what the pool holds; the cost does not grow with the pool."""
@@ -210,13 +236,36 @@ class SessionKeeper:
 
     # --- copies -----------------------------------------------------------------
 
-    def records(self) -> Iterator[tuple[str, dict[str, str], SessionState]]:
-        """Go through all sessions as they are stored: name, fields, state."""
+    def records(
+        self, *, skip: Callable[[str], None] | None = None
+    ) -> Iterator[tuple[str, dict[str, str], SessionState]]:
+        """Go through all sessions as they are stored: name, fields, state.
+
+        Those that live for one job are left out: that job would not be in a copy.
+        *skip* is told of those whose state cannot be read, and they are left out.
+
+        Raises:
+            ConfigurationError: a state is sealed, no key of ours opens it, and there
+                is no *skip*.
+            StateUnreadable: a state is damaged, and there is no *skip*.
+        """
         for info in self.all():
+            if info.session.startswith(TEMPORARY):
+                continue
             [fields] = self._store.fields([info.session])
-            state = self.state(info.session)
-            if fields and state:
-                yield info.session, fields, state
+            version, blob = self._store.state(info.session)
+            if not fields or version is None:
+                continue
+            try:
+                state = decode(version, blob, self._sealer)
+            except (ConfigurationError, StateUnreadable):
+                if skip is None:
+                    raise
+                skip(info.session)
+                continue
+            if blob:  # it may have been written since the fields were read
+                fields["v"] = str(version)
+            yield info.session, fields, state
 
     def restore(
         self,

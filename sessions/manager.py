@@ -5,26 +5,32 @@ from dataclasses import replace
 from typing import Any, Final
 
 from limpet.errors import (
+    InvalidArgument,
     LeaseLost,
     LimpetError,
-    NoProxyAvailable,
-    PoolFull,
     SessionBusy,
-    SessionLost,
-    StateConflict,
     StateTooLarge,
 )
 from limpet.sealing import Sealer
 from proxies import Outcome, ProxyPool, Selection
 from sessions.keeper import SessionKeeper
+from sessions.operation import (
+    TEMPORARY,
+    Give,
+    Tally,
+    Want,
+    completed,
+    lasting,
+    named,
+    nonce,
+    refusal,
+    released,
+)
 from sessions.session import Lease, Reason, SessionPolicy
 from sessions.state import SessionState, StatePatch, decode, encode
-from sessions.store import Give, SessionStore, Want
+from sessions.store import SessionStore
 
-#: Begins the name of a session that lives for one job; callers cannot use it.
-_TEMPORARY: Final = "~"
-#: Lease time on top of the holder's own deadline: the way to Redis and back, and a
-#: little stall, must not cost a healthy job its lease.
+#: Lease time beyond the deadline: a stall must not cost a healthy job its lease.
 LEASE_MARGIN: Final = 15.0
 
 
@@ -56,8 +62,6 @@ class SessionManager(SessionKeeper):
         self.policy = policy or SessionPolicy()
         self._margin = margin
 
-    # --- a request's way --------------------------------------------------------
-
     def acquire(
         self,
         session_id: str | None,
@@ -80,8 +84,9 @@ class SessionManager(SessionKeeper):
                 out without one.
             PoolFull: it would be one session too many.
             InvalidSelection: there is no such strategy, or there are too many filters.
+            InvalidArgument: no session can be called so, or no lease last so long.
         """
-        name = session_id or _TEMPORARY + secrets.token_hex(8)
+        name = named(session_id)
         want = self._want(hold, policy, selection, domain, known)
         while (reply := self._store.acquire(name, want))[0] == b"I":
             self._proxies.build(reply[1].decode())
@@ -102,11 +107,10 @@ class SessionManager(SessionKeeper):
     ) -> int:
         """End the lease and say how the proxy did; return the state's version.
 
-        *fault* is how much of a failure a fault counts for (0 to 1), *size* the bytes
-        that came, *url* the request's (kept without its query), *elapsed* its time;
-        *patch* replaces parts of the session's state. With *close* the session ends.
-        The version is -1 when the session is gone: closed meanwhile, or a temporary
-        one.
+        *fault* is how much of a failure a fault counts for (0 to 1), *size* the bytes,
+        *url* the request's (kept without its query), *elapsed* its time; *patch*
+        replaces parts of the session's state. With *close* the session ends.
+        The version is -1 when the session is gone: it was temporary, or closed.
 
         Raises:
             LeaseLost: the lease ended before; nothing of the session was changed.
@@ -115,10 +119,9 @@ class SessionManager(SessionKeeper):
             StateTooLarge: the state was not kept; the lease has ended.
         """
         give = Give(outcome, fault, elapsed, size, url, domain)
-        give, fits = self._give(lease, give, patch, close)
-        return self._released(
-            lease, self._store.release(lease.session, lease.token, give), fits=fits
-        )
+        give, fits = completed(give, lease, patch, close, self._sealer)
+        reply = self._store.release(lease.session, lease.token, give)
+        return released(lease, reply, fits=fits)
 
     def release_and_acquire(  # noqa: PLR0913 - as both
         self,
@@ -139,13 +142,13 @@ class SessionManager(SessionKeeper):
         When the release is refused, a lease that was taken is given back.
         """
         give = Give(outcome, 1.0, elapsed, size, url, domain)
-        give, fits = self._give(lease, give, patch, None)
+        give, fits = completed(give, lease, patch, None, self._sealer)
         want = self._want(hold, None, selection, domain, None)
         first, then = self._store.release_and_acquire(
-            lease.session, lease.token, give, session_id, want
+            lease.session, lease.token, give, named(session_id), want
         )
         try:
-            self._released(lease, first, fits=fits)
+            released(lease, first, fits=fits)
         except Exception:
             if then[0] in b"CHFR":
                 self.release(self._lease(then, session_id, None))
@@ -161,8 +164,53 @@ class SessionManager(SessionKeeper):
         Raises:
             LeaseLost: it has ended.
         """
-        if not self._store.renew(lease.session, lease.token, hold + self._margin):
+        if not self._store.renew(
+            lease.session, lease.token, lasting(hold) + self._margin
+        ):
             raise LeaseLost(self.pool, lease.session)
+
+    def progress(
+        self,
+        lease: Lease,
+        tally: Tally,
+        *,
+        hold: float,
+        more: bool = False,
+        patch: StatePatch | None = None,
+    ) -> tuple[Lease, int | None]:
+        """Hold the lease for *hold* seconds from now, and tell what was done under it.
+
+        *tally* has all but the last request, of which `release` tells; *patch* is for
+        a holder who is alone. Returns the lease as it is now, and how many requests may
+        be made under it (`None`: any number, 0: acquire anew); *more* counts one.
+        Whoever has none acquires anew: all were made, or the session is to move.
+
+        Raises:
+            LeaseLost: it has ended; nothing was changed.
+            StateTooLarge: the state does not fit; nothing was changed.
+        """
+        state, blob = lease.state, b""
+        if (
+            patch
+            and not lease.shared
+            and (state := state.patched(patch)) != lease.state
+        ):
+            sealed = encode(state, self._sealer)
+            if sealed is None:
+                raise StateTooLarge(self.pool, lease.session)
+            blob = sealed
+        version, left = self._store.progress(
+            lease.session,
+            lease.token,
+            lasting(hold) + self._margin,
+            tally,
+            blob,
+            more=more,
+        )
+        if version < 0:
+            raise LeaseLost(self.pool, lease.session)
+        state = replace(state, version=version) if blob else lease.state
+        return replace(lease, state=state), None if left < 0 else left
 
     def borrow(
         self,
@@ -180,14 +228,15 @@ class SessionManager(SessionKeeper):
             SessionBusy: all are in use, or must wait.
         """
         if order not in {"lru", "next"}:
-            raise ValueError("order: must be lru or next")
+            raise InvalidArgument("order", "lru or next")
         want = self._want(hold, None, selection, domain, None)
         while (reply := self._store.borrow(order, want))[0] == b"I":
             self._proxies.build(reply[1].decode())
         if reply[0] == b"E":
             wait = max(0.1, reply[1] / 1000)
             raise SessionBusy(self.pool, "(any)", wait, "no_warm")
-        return self._lease(reply, reply[8].decode(), None)
+        name = reply[8].decode() if reply[0] in b"CHFR" else "(any)"
+        return self._lease(reply, name, None)
 
     def warm(self, count: int, *, policy: SessionPolicy | None = None) -> list[str]:
         """Create *count* sessions that `borrow` may take; return their names."""
@@ -209,8 +258,8 @@ class SessionManager(SessionKeeper):
     ) -> Want:
         return Want(
             # A command that is sent again after a lost reply must find its own lease.
-            nonce=secrets.token_hex(4),
-            hold=hold + self._margin,
+            nonce=nonce(),
+            hold=lasting(hold) + self._margin,
             policy=policy or self.policy,
             selection=selection or self.selection,
             domain=domain,
@@ -220,7 +269,7 @@ class SessionManager(SessionKeeper):
     def _lease(self, reply: list[Any], name: str, known: SessionState | None) -> Lease:
         status = reply[0]
         if status in b"BNXL":
-            raise self._refusal(name, *reply)
+            raise refusal(self.pool, name, *reply)
         proxy_id, token, generation, incarnation, seen, version, blob = reply[1:8]
         try:
             proxy = self._proxies.get(proxy_id.decode(), seen.decode())
@@ -239,43 +288,8 @@ class SessionManager(SessionKeeper):
             generation=int(generation),
             incarnation=int(incarnation),
             state=state,
-            temporary=name.startswith(_TEMPORARY),
+            temporary=name.startswith(TEMPORARY),
             shared=reply[9] > 1,
             created=status == b"C",
             moved=status == b"F",
         )
-
-    def _refusal(
-        self, name: str, status: bytes, number: int, detail: Any = None
-    ) -> LimpetError:
-        wait = None if number < 0 else number / 1000
-        if status == b"B":
-            return SessionBusy(self.pool, name, number / 1000, detail.decode())
-        if status == b"N":
-            return NoProxyAvailable(self.pool, wait, detail)
-        if status == b"X":
-            return SessionLost(self.pool, name, wait, detail.decode())
-        return PoolFull(self.pool, number)
-
-    def _give(
-        self, lease: Lease, give: Give, patch: StatePatch | None, close: Reason | None
-    ) -> tuple[Give, bool]:
-        """Complete *give*; also return whether the state fits."""
-        close = close or (Reason.CLOSED if lease.temporary else None)
-        if close:
-            return replace(give, close=close), True
-        if not patch or (state := lease.state.patched(patch)) == lease.state:
-            return give, True
-        blob = encode(state, self._sealer)
-        expected = lease.state.version if lease.shared else None
-        return replace(give, state=blob or b"", expected=expected), blob is not None
-
-    def _released(self, lease: Lease, reply: list[Any], *, fits: bool) -> int:
-        status, version = reply
-        if status == b"S":
-            raise LeaseLost(self.pool, lease.session)
-        if status == b"V":
-            raise StateConflict(self.pool, lease.session)
-        if not fits:
-            raise StateTooLarge(self.pool, lease.session)
-        return int(version)

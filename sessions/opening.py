@@ -52,6 +52,7 @@ def open_pool(client: Redis, pool: str, settings: Settings) -> SessionManager:
         pool,
         health=HealthPolicy.of(settings),
         sources=strategies(settings.strategies_dir),
+        max_errors=settings.session_max_errors,
     )
     return SessionManager(
         pool,

@@ -10,9 +10,9 @@ from proxies import Proxy
 from sessions.state import SessionState
 
 #: A year.
-_LONGEST: Final = 31_536_000
-_MOST: Final = 10**9
-_MOST_LEASES: Final = 1000
+LONGEST: Final = 31_536_000
+MOST: Final = 10**9
+MOST_LEASES: Final = 1000
 
 
 class Sticky(StrEnum):
@@ -73,15 +73,15 @@ class SessionPolicy:
 
     def __post_init__(self) -> None:
         for name in ("idle_ttl", "max_age"):
-            if not 0 < getattr(self, name) <= _LONGEST:
-                raise InvalidPolicy(name, f"seconds from above 0 to {_LONGEST:,}")
-        if not 0 <= self.min_delay <= _LONGEST:
-            raise InvalidPolicy("min_delay", f"seconds from 0 to {_LONGEST:,}")
-        if not 1 <= self.max_leases <= _MOST_LEASES:
-            raise InvalidPolicy("max_leases", f"a number from 1 to {_MOST_LEASES}")
+            if not 0 < getattr(self, name) <= LONGEST:
+                raise InvalidPolicy(name, f"seconds from above 0 to {LONGEST:,}")
+        if not 0 <= self.min_delay <= LONGEST:
+            raise InvalidPolicy("min_delay", f"seconds from 0 to {LONGEST:,}")
+        if not 1 <= self.max_leases <= MOST_LEASES:
+            raise InvalidPolicy("max_leases", f"a number from 1 to {MOST_LEASES}")
         for name in ("max_requests", "max_rebinds", "max_sessions"):
-            if not 0 <= getattr(self, name) <= _MOST:
-                raise InvalidPolicy(name, f"a number from 0 to {_MOST:,}")
+            if not 0 <= getattr(self, name) <= MOST:
+                raise InvalidPolicy(name, f"a number from 0 to {MOST:,}")
         object.__setattr__(self, "packed", self._pack())
 
     @classmethod
@@ -135,7 +135,8 @@ class Lease:
 class SessionInfo:
     """A session as it is now; times are Unix seconds, 0 for none.
 
-    *mean_ms* is over the *measured* requests; *last_url* has no query.
+    *errors* is the score at whose limit the session ends; *mean_ms* is over the
+    *measured* requests; *last_url* has no query.
     """
 
     pool: str
@@ -151,6 +152,7 @@ class SessionInfo:
     lease_until: float
     next_use: float
     rebinds: int
+    errors: float
     sticky: Sticky
     max_requests: int
     max_leases: int
@@ -177,8 +179,8 @@ class SessionInfo:
             pool=pool,
             session=session,
             proxy=row.get("p", ""),
-            generation=count("g"),
-            created=at("c"),
+            generation=count("g", 1),
+            created=at("a") - at("m"),
             expires=at("x"),
             max_age_at=at("a"),
             idle_ttl=at("t"),
@@ -187,6 +189,7 @@ class SessionInfo:
             lease_until=at("d"),
             next_use=at("u"),
             rebinds=int(row.get("b", "0:0").split(":")[1]),
+            errors=float(row.get("e", 0)),
             sticky=Sticky.HARD if flags[0] == "h" else Sticky.SOFT,
             max_requests=int(most),
             max_leases=int(leases),

@@ -14,6 +14,16 @@ from limpet.sealing import Sealer
 
 #: Below this zlib saves nothing worth its time.
 _COMPRESS_FROM: Final = 512
+#: What states are full of, for zlib to refer to: a seventh less. Of the coding ``Z``:
+#: whoever changes it needs another letter.
+_WORDS: Final = (
+    b'{"origins":[{"origin":"https://www.","localStorage":[{"name":"","value":""}]}],'
+    b'"headers":{"Accept-Language":"en-US,en;q=0.9"},"user_agent":"Mozilla/5.0 (","cook'
+    b'ies":[{"name":"session_id","value":"","domain":".www.example.com","path":"/","exp'
+    b'ires":-1,"httpOnly":false,"secure":false,"sameSite":"Strict"},{"name":"_ga","valu'
+    b'e":"GA1.1.","domain":".","path":"/","expires":17,"httpOnly":true,"secure":true,"s'
+    b'ameSite":"None"},"httpOnly":false,"secure":true,"sameSite":"Lax"},{"name":"'
+)
 #: A runaway site must not fill Redis through one session.
 MAX_BYTES: Final = 1_000_000
 #: Unpacked: what compresses a thousandfold would fill a worker's memory instead.
@@ -61,7 +71,8 @@ def encode(state: SessionState, sealer: Sealer) -> bytes | None:
     if len(plain) > MAX_PLAIN:
         return None
     if len(plain) >= _COMPRESS_FROM:
-        kind, plain = b"Z", zlib.compress(plain, 1)
+        packer = zlib.compressobj(level=1, zdict=_WORDS)
+        kind, plain = b"Z", packer.compress(plain) + packer.flush()
     if sealer.active:
         kind, plain = kind.lower(), sealer.seal_bytes(plain)
     return kind + plain if len(plain) < MAX_BYTES else None
@@ -81,7 +92,7 @@ def decode(version: int, blob: bytes | None, sealer: Sealer) -> SessionState:
         plain = sealer.open_bytes(plain)
     try:
         if kind in b"Zz":
-            plain = zlib.decompressobj().decompress(plain, MAX_PLAIN)
+            plain = zlib.decompressobj(zdict=_WORDS).decompress(plain, MAX_PLAIN)
         return SessionState(version, **json.loads(plain))
     except (zlib.error, ValueError, TypeError, RecursionError):
         raise StateUnreadable from None

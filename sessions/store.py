@@ -1,10 +1,7 @@
 """The sessions of one pool in Redis; every change is one script and one round trip."""
 
-import random
 import secrets
-from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -15,41 +12,10 @@ from limpet.connection import STORE_ERRORS, store_error
 from limpet.errors import InvalidSelection
 from limpet.keys import POOLS, Keys
 from limpet.scripts import Script
-from proxies.health import HealthPolicy, Outcome
-from proxies.selection import Selection
+from proxies.health import HealthPolicy
 from proxies.strategies import dispatch, strategies
-from sessions.place import place
-from sessions.session import TIME_BUCKETS, Reason, SessionPolicy
-
-#: An argument of a script.
-Arg = str | int | float | bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Want:
-    """What an acquire asks for; *hold* in seconds, *known* is a state's version."""
-
-    nonce: str
-    hold: float
-    policy: SessionPolicy
-    selection: Selection
-    domain: str = ""
-    known: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Give:
-    """What a release says; *elapsed* in seconds, *size* in bytes."""
-
-    outcome: Outcome
-    fault: float = 1.0
-    elapsed: float | None = None
-    size: int = 0
-    url: str = ""
-    domain: str = ""
-    state: bytes = b""
-    expected: int | None = None
-    close: Reason | None = None
+from sessions.operation import Arg, Give, Tally, Want, luck, milliseconds, nonce
+from sessions.session import Reason
 
 
 @cache
@@ -67,8 +33,12 @@ class SessionStore:
         *,
         health: HealthPolicy | None = None,
         sources: dict[str, str] | None = None,
+        max_errors: int = 3,
     ) -> None:
-        """*sources* are the strategies that may be asked for; ours if not given."""
+        """*sources* are the strategies that may be asked for; ours if not given.
+
+        A session ends at *max_errors*; see ``lua/_judge.lua``.
+        """
         self._client = client
         self._pool = pool
         health = health or HealthPolicy()
@@ -76,26 +46,23 @@ class SessionStore:
             f"{health.max_failures} {round(health.cooldown * 1000)} {health.alpha} "
             f"{round(health.window * 1000)}"
         )
+        self._max_errors = max_errors
         self._sources = strategies() if sources is None else sources
         inserts = {"strategies": dispatch(self._sources)}
         self._choosing = {
             name: Script("sessions", name, inserts)
             for name in ("acquire", "borrow", "move", "restore")
         }
-        self._keys = k = Keys(pool)
-        self._where = [
-            *(k.sessions, k.states, k.expiry, k.leases, k.counters, k.audit, k.warm),
-            *(k.warm_next, k.proxies, k.live, k.usable, k.registry, k.indexes),
-            *(k.cooling, k.bans, k.times),
-        ]
+        self._keys = Keys(pool)
+        self._where = [self._keys.tag]
 
     def acquire(self, session_id: str, want: Want) -> list[Any]:
         """Return the script's reply as it is."""
         return self._run(self._choosing["acquire"], [session_id, *self._wanted(want)])
 
     def borrow(self, order: str, want: Want) -> list[Any]:
-        where = [*self._where, f"{self._keys.warm}:{want.nonce}"]
-        return self._run(self._choosing["borrow"], [order, *self._wanted(want)], where)
+        call = secrets.token_hex(8)
+        return self._run(self._choosing["borrow"], [order, *self._wanted(want), call])
 
     def release(self, session_id: str, token: str, give: Give) -> list[Any]:
         """Return {status, state version}."""
@@ -124,7 +91,24 @@ class SessionStore:
         return replies[0], replies[1]
 
     def renew(self, session_id: str, token: str, hold: float) -> bool:
-        return self._run(_script("renew"), [session_id, token, _ms(hold)]) == [1]
+        return self._run(_script("renew"), [session_id, token, milliseconds(hold)]) == [
+            1
+        ]
+
+    def progress(
+        self,
+        session_id: str,
+        token: str,
+        hold: float,
+        tally: Tally,
+        state: bytes,
+        *,
+        more: bool,
+    ) -> list[int]:
+        """Return {state version, requests left}, both -1 when the lease is lost."""
+        arguments: list[Arg] = [session_id, token, milliseconds(hold)]
+        arguments += tally.arguments(self._health, state, more=more)
+        return [int(part) for part in self._run(_script("progress"), arguments)]
 
     def touch(self, session_id: str) -> bool:
         return self._one(_script("touch"), [session_id]) != 0
@@ -138,21 +122,27 @@ class SessionStore:
         assert isinstance(ended, int)
         return ended
 
-    def reap(self, batch: int) -> list[Any]:
-        return self._run(_script("reap"), [batch])
+    def reap(self, batch: int) -> int:
+        """Settle up to *batch* leases of dead holders; return how many."""
+        settled = self._one(_script("reap"), [batch])
+        assert isinstance(settled, int)
+        return settled
+
+    def expire(self, batch: int) -> list[int]:
+        """Look at up to *batch* sessions; return how many, and how many it removed."""
+        return self._run(_script("expire"), [batch])
 
     def stats(self) -> list[Any]:
         return self._run(_script("stats"), [])
 
     def put_state(self, session_id: str, version: int, state: bytes) -> list[Any]:
         """Return {status, version}."""
-        nonce = secrets.token_hex(4)
-        return self._run(_script("put_state"), [session_id, version, state, nonce])
+        return self._run(_script("put_state"), [session_id, version, state, nonce()])
 
     def move(
         self, ids: Sequence[str], *, leave: str, to: str, reason: str, plan: str
     ) -> list[Any]:
-        arguments: list[Arg] = [leave, to, reason, plan, _luck(), *ids]
+        arguments: list[Arg] = [leave, to, reason, plan, luck(), *ids]
         return self._run(self._choosing["move"], arguments)
 
     def restore(
@@ -166,7 +156,7 @@ class SessionStore:
         replace: bool,
     ) -> list[Any]:
         flat = [part for pair in fields.items() for part in pair]
-        arguments: list[Arg] = [session_id, proxy, plan, _luck(), state, int(replace)]
+        arguments: list[Arg] = [session_id, proxy, plan, luck(), state, int(replace)]
         arguments += flat
         return self._run(self._choosing["restore"], arguments)
 
@@ -184,7 +174,7 @@ class SessionStore:
     def state(self, session_id: str) -> tuple[int | None, bytes | None]:
         """Return the state's version, `None` for no session, and the state itself."""
         version, blob = self._run(_script("state"), [session_id])
-        return (None if version < 0 else version), blob
+        return (None if version == b"-1" else int(version)), blob
 
     def ids(self, cursor: int, count: int) -> tuple[int, list[str]]:
         """Return some sessions and where to go on, 0 at the end; see ZSCAN."""
@@ -221,35 +211,10 @@ class SessionStore:
         if not want.selection.strategies <= self._sources.keys():
             known = ", ".join(sorted(self._sources))
             raise InvalidSelection("strategy", f"one of {known}")
-        excluded = "".join(f",{proxy}" for proxy in want.selection.exclude)
-        return [
-            want.nonce,
-            _ms(want.hold),
-            want.policy.packed,
-            want.selection.plan,
-            excluded and f"{excluded},",
-            want.domain,
-            "" if want.known is None else want.known,
-            _luck(),
-        ]
+        return want.arguments()
 
     def _given(self, give: Give) -> list[Arg]:
-        elapsed = None if give.elapsed is None else max(0, _ms(give.elapsed))
-        bucket = 0 if elapsed is None else bisect_left(TIME_BUCKETS, elapsed)
-        return [
-            give.outcome.value,
-            give.fault,
-            self._health,
-            _luck(),
-            "" if elapsed is None else elapsed,
-            give.size,
-            TIME_BUCKETS[min(bucket, len(TIME_BUCKETS) - 1)],
-            place(give.url),
-            give.state,
-            "" if give.expected is None else give.expected,
-            "" if give.close is None else give.close.value,
-            give.domain,
-        ]
+        return give.arguments(self._health, self._max_errors)
 
     def _pipeline(self, commands: list[list[Arg]]) -> list[Any]:
         with self._client.pipeline(transaction=False) as pipe:
@@ -257,18 +222,14 @@ class SessionStore:
                 pipe.execute_command(*command)  # type: ignore[no-untyped-call]
             return pipe.execute(raise_on_error=False)
 
-    def _run(
-        self, script: Script, args: list[Arg], where: list[str] | None = None
-    ) -> list[Any]:
-        reply = self._one(script, args, where)
+    def _run(self, script: Script, args: list[Arg]) -> list[Any]:
+        reply = self._one(script, args)
         assert isinstance(reply, list)
         return reply
 
-    def _one(
-        self, script: Script, args: list[Arg], where: list[str] | None = None
-    ) -> object:
+    def _one(self, script: Script, args: list[Arg]) -> object:
         try:
-            return script(self._client, where or self._where, args)
+            return script(self._client, self._where, args)
         except STORE_ERRORS as error:
             raise store_error(error) from None
 
@@ -280,12 +241,3 @@ def pool_names(client: Redis) -> list[str]:
     except STORE_ERRORS as error:
         raise store_error(error) from None
     return sorted(name.decode() for name in found if isinstance(name, bytes))
-
-
-def _ms(seconds: float) -> int:
-    return round(seconds * 1000)
-
-
-def _luck() -> float:
-    """What scripts draw lots with: Redis 6 gives them the same numbers each time."""
-    return random.random()  # noqa: S311 - spreads load, hides nothing

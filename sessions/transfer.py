@@ -8,27 +8,40 @@ and is as secret as they are.
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from limpet.errors import InvalidExport
 from limpet.keys import SESSION_ID
 from sessions.manager import SessionManager
+from sessions.session import LONGEST, MOST, MOST_LEASES
 from sessions.state import SessionState
 
 _FORMAT: Final = "limpet-sessions"
 _VERSION: Final = 1
+
+
+def _to(most: int) -> str:
+    return f"[0-9]{{1,{len(str(most))}}}"
+
+
+#: In milliseconds: until the year 2286.
+_TIME: Final = _to(10**13 - 1)
 #: Fields of a session's hash that mean the same anywhere; see `limpet.keys`. Leases,
 #: fencing numbers and the nonce belong to the Redis they came from.
 _FIELDS: Final = {
-    **dict.fromkeys(("g", "c", "x", "a", "t", "n", "v"), re.compile(r"[0-9]{1,13}")),
-    "o": re.compile(r"([sh][rn][kc][p-]:[0-9]{1,9}:[1-9][0-9]{0,2}:[0-9]{1,11})?"),
-    **dict.fromkeys(("u", "q", "z"), re.compile(r"[0-9]{1,13}")),
-    "b": re.compile(r"[0-9]{1,13}:[0-9]{1,4}"),
-    "w": re.compile(r"[^\x00-\x20]{0,64}"),
+    **dict.fromkeys(("g", "m", "x", "a", "t", "n", "v", "u"), re.compile(_TIME)),
+    # Sums: how large they grow is up to the callers. What is longer is no plain number.
+    **dict.fromkeys(("q", "z"), re.compile("[0-9]{1,17}")),
+    "o": re.compile(
+        f"([sh][rn][kc][p-]:{_to(MOST)}:{_to(MOST_LEASES)}:{_to(LONGEST * 1000)})?"
+    ),
+    "b": re.compile(f"{_TIME}:{_to(MOST)}"),
+    "e": re.compile(r"[0-9]{1,17}(\.[0-9]{1,17})?(e-[0-9]{1,3})?"),
+    "w": re.compile(r"[^\x00-\x20\x7f]{0,64}"),
 }
-_NEEDED: Final = set("gcxatnv")
+_NEEDED: Final = set("mxatn")
 _PARTS: Final = {
     "cookies": list,
     "origins": list,
@@ -53,10 +66,18 @@ class Restored:
     homeless: int
 
 
-def export_sessions(manager: SessionManager) -> Iterator[str]:
+def export_sessions(
+    manager: SessionManager, *, skip: Callable[[str], None] | None = None
+) -> Iterator[str]:
     """Give the lines of the file, each with its line break.
 
-    Sessions that are made or end meanwhile may be in it or not.
+    Sessions that are made or end meanwhile may be in it or not. *skip* is told of those
+    that are left out since nobody can read their state.
+
+    Raises:
+        ConfigurationError: a state is sealed, no key of ours opens it, and there is
+            no *skip*.
+        StateUnreadable: a state is damaged, and there is no *skip*.
     """
     digest = hashlib.sha256()
 
@@ -67,9 +88,9 @@ def export_sessions(manager: SessionManager) -> Iterator[str]:
 
     yield line({"format": _FORMAT, "version": _VERSION, "pool": manager.pool})
     count = 0
-    for name, fields, state in manager.records():
+    for name, fields, state in manager.records(skip=skip):
         if not _NAME.fullmatch(name):
-            continue  # it lives for one job, and that job is not in the file
+            continue  # no import would take it
         kept = {key: fields[key] for key in _FIELDS if key in fields}
         parts = {k: v for k, v in asdict(state).items() if v and k != "version"}
         content = {"session": name, "proxy": fields["p"], "fields": kept}

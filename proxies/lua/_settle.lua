@@ -1,6 +1,6 @@
 -- Fragment: a lease on a proxy has ended.
 -- Expects: now, live, static, and proxies/_health.
--- Gives: settle.
+-- Gives: settle, judged_by, settle_many.
 
 -- Who tried a proxy that is down brings no verdict. That a domain blocks it shows that
 -- it works; of nothing, the next one may make more, but not at once.
@@ -56,4 +56,24 @@ local function settle(proxy, h)
     fields[#fields + 1], fields[#fields + 2] = name, value
   end
   redis.call("HSET", key, unpack(fields))
+end
+
+-- health: "failures cooldown-ms alpha window-ms"; puts what it says into h.
+local function judged_by(h, health, luck)
+  local most, cooldown, alpha, window = string.match(health, "^(%S+) (%S+) (%S+) (%S+)$")
+  h.most, h.cooldown, h.alpha = tonumber(most), tonumber(cooldown), tonumber(alpha)
+  h.window, h.luck = tonumber(window), tonumber(luck)
+  return h
+end
+
+-- So many requests of one lease that went well, h.ms each: one settlement, and what as
+-- many more would have added.
+local function settle_many(proxy, count, h, health, luck)
+  settle(proxy, judged_by(h, health, luck))
+  if count == 1 then return end
+  local key, more = live .. proxy, count - 1
+  local d = redis.call("HMGET", key, "done", "n0", "success", "ema")
+  redis.call("HSET", key, "done", d[1] + more, "n0", d[2] + more,
+    "success", string.format("%.4f", 1 - (1 - d[3]) * 0.8 ^ more),
+    "ema", string.format("%.3f", h.ms + (d[4] - h.ms) * (1 - h.alpha) ^ more))
 end

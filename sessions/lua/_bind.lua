@@ -6,7 +6,7 @@
 local function none(sid)
   if missing then return {"I", missing} end
   redis.call("HINCRBY", counters, "no_proxy", 1)
-  event(sid, "refused", "reason", "no_proxy")
+  refused(sid, "no_proxy")
   local wait = held and 1000 or -1
   local due = redis.call("ZRANGE", cooling, 0, 15, "WITHSCORES")
   local more = #due == 32 and redis.call("ZCARD", cooling) > 16
@@ -29,7 +29,7 @@ local function create(sid)
     "^(%d+) (%d+) (%d+) (%a+) (%d+) (.+)$")
   if not room(tonumber(most), full == "evict") then
     redis.call("HINCRBY", counters, "pool_full", 1)
-    event(sid, "refused", "reason", "pool_full")
+    refused(sid, "pool_full")
     return nil, {"L", tonumber(most)}
   end
   local proxy = pick(plan, sid, "first")
@@ -38,10 +38,10 @@ local function create(sid)
   redis.call("HINCRBY", counters, "created", 1)
   local ends = now + max_age
   local s = {p = proxy, g = 1, x = math.min(now + ttl, ends), a = ends, t = ttl, n = 0,
-    v = "0", k = "", i = redis.call("HINCRBY", counters, "incarnation", 1)}
+    m = max_age, k = "", i = redis.call("HINCRBY", counters, "incarnation", 1)}
   -- A small hash is searched from its beginning: what each request needs comes first.
-  redis.call("HSET", sessions .. sid, "p", proxy, "d", 0, "x", s.x, "n", 0, "v", 0,
-    "i", s.i, "k", "", "a", ends, "t", ttl, "g", 1, "c", now)
+  redis.call("HSET", sessions .. sid, "p", proxy, "d", 0, "x", s.x, "n", 0, "i", s.i,
+    "k", "", "a", ends, "t", ttl, "m", max_age)
   if o == "srk-:0:1:0" then o = nil else redis.call("HSET", sessions .. sid, "o", o) end
   redis.call("ZADD", expiry, s.x, sid)
   event(sid, "created", "proxy", proxy)
@@ -54,11 +54,11 @@ local function move(sid, s, o, proxy, why)
   redis.call("HINCRBY", live .. proxy, "sessions", 1)
   redis.call("HINCRBY", counters, "failovers", 1)
   event(sid, "rebound", "from", s.p, "proxy", proxy, "reason", why)
-  s.p, s.g = proxy, redis.call("HINCRBY", sessions .. sid, "g", 1)
-  redis.call("HSET", sessions .. sid, "p", proxy)
+  s.p, s.g = proxy, (s.g or 1) + 1
+  redis.call("HSET", sessions .. sid, "p", proxy, "g", s.g)
   if o.clear then
     redis.call("UNLINK", states .. sid)
-    s.v = string.format("%.0f", math.max(s.v + 1, now))
+    s.v = next_version()
     redis.call("HSET", sessions .. sid, "v", s.v)
   end
 end

@@ -17,7 +17,7 @@ end
 
 local function lost(sid, wait, why)
   redis.call("HINCRBY", counters, "session_lost", 1)
-  event(sid, "refused", "reason", why)
+  refused(sid, why)
   return {"X", wait, why}
 end
 

@@ -8,8 +8,9 @@ end
 
 local function reply(status, sid, s, o, version)
   version = version or redis.call("HGET", live .. s.p, "version") or "0"
-  local blob = s.v ~= "0" and s.v ~= known and redis.call("GET", states .. sid)
-  return {status, s.p, token_of(sid, s), s.g, s.i, version, s.v, blob, sid, o.leases}
+  local blob = s.v and s.v ~= known and redis.call("GET", states .. sid) or false
+  return {status, s.p, token_of(sid, s), s.g or 1, s.i, version,
+    s.v or s.i, blob, sid, o.leases}
 end
 
 -- deadline, others: of the live leases that the session has already; counts: inflight,

@@ -1,5 +1,5 @@
 -- Fragment: how many sessions a pool may have.
--- Expects: sessions/_bury.
+-- Expects: sessions/_session, sessions/_expire.
 -- Gives: room.
 
 -- Is there room for one more? The clean-up may be late, so expired ones go first; if

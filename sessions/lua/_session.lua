@@ -1,6 +1,6 @@
 -- Fragment: what a session is, and its end.
 -- Expects: sessions/_keys, now, proxies/_leave.
--- Gives: options, event, rest, fence, forget, remove.
+-- Gives: options, next_version, event, refused, rest, fence, remove.
 
 -- "flags:max requests:max leases:delay ms", absent when all are the default. Flags:
 -- s soft or h hard stickiness; r renewed by use or n not; cookies k kept or c cleared
@@ -17,10 +17,31 @@ local function options(packed)
   }
 end
 
+-- The next version of a state: none ever comes again, whatever the clock does, not even
+-- in a Redis that has lost everything. Of a state that was never written the version is
+-- its session's incarnation.
+local function next_version()
+  local version = redis.call("HINCRBY", counters, "version", 1)
+  if version < now then
+    version = now
+    redis.call("HSET", counters, "version", now)
+  end
+  return string.format("%.0f", version)
+end
+
 -- Sessions that live for one job are counted, not told: they would flood the stream.
 local function event(sid, what, ...)
   if string.sub(sid, 1, 1) == "~" then return end
   redis.call("XADD", audit, "MAXLEN", "~", 10000, "*", "event", what, "session", sid, ...)
+end
+
+-- A job that waits asks again and again: it is told once a minute.
+local function refused(sid, why)
+  if string.sub(sid, 1, 1) == "~" then return end
+  local key = answered .. "refused:" .. why .. ":" .. sid
+  if redis.call("SET", key, 1, "NX", "PX", 60000) then
+    event(sid, "refused", "reason", why)
+  end
 end
 
 -- Nobody uses the session now: if it is a pooled one, it may be borrowed.
@@ -40,15 +61,11 @@ local function fence(sid, o, next_use)
   return incarnation
 end
 
-local function forget(...)
-  redis.call("ZREM", expiry, ...)
-  redis.call("ZREM", warm, ...)
-  redis.call("ZREM", warm_next, ...)
-end
-
 local function remove(sid, proxy, reason)
   redis.call("UNLINK", sessions .. sid, states .. sid)
-  forget(sid)
+  redis.call("ZREM", expiry, sid)
+  redis.call("ZREM", warm, sid)
+  redis.call("ZREM", warm_next, sid)
   redis.call("HINCRBY", counters, "closed_" .. reason, 1)
   event(sid, "closed", "proxy", proxy, "reason", reason)
   leave(proxy)

@@ -25,6 +25,7 @@ lease, luck = tonumber(lease), tonumber(luck)
 --@include proxies/_choose
 --@include sessions/_session
 --@include sessions/_bury
+--@include sessions/_expire
 --@include sessions/_room
 --@include sessions/_bind
 --@include sessions/_failover

@@ -1,12 +1,14 @@
 -- Lease a warm session that nobody uses.
--- KEYS: as in sessions/_keys, and 17 where the answer is kept for a lost reply
+-- KEYS: as in sessions/_keys
 -- ARGV: 1 order: lru, or next for the earliest next use; as for acquire: 2 nonce,
---       3 lease ms, 4 policy, 5 plan, 6 excluded, 7 domain, 8 known version, 9 luck
+--       3 lease ms, 4 policy, 5 plan, 6 excluded, 7 domain, 8 known version, 9 luck;
+--       10 what this call is known by
 -- Returns: as acquire; {"E", ms until one may be borrowed, or -1} when there is none
 
 --@include proxies/_clock
 --@include sessions/_keys
-local order, nonce, lease, policy, plan, excluded, domain, known, luck = unpack(ARGV)
+local order, nonce, lease, policy, plan, excluded, domain, known, luck, call =
+  unpack(ARGV)
 local banned = domain ~= "" and bans .. domain or ""
 lease, luck = tonumber(lease), tonumber(luck)
 --@include sessions/_hold
@@ -19,13 +21,14 @@ lease, luck = tonumber(lease), tonumber(luck)
 --@include proxies/_choose
 --@include sessions/_session
 --@include sessions/_bury
+--@include sessions/_expire
 --@include sessions/_room
 --@include sessions/_bind
 --@include sessions/_failover
 --@include sessions/_take
 
-local answered = redis.call("GET", KEYS[17])
-if answered then return take(answered, false) or {"E", -1} end
+local before = redis.call("GET", answered .. "borrow:" .. call)
+if before then return take(before, false) or {"E", -1} end
 bury(8)
 local found = order == "next"
   and redis.call("ZRANGEBYSCORE", warm_next, "-inf", now, "LIMIT", 0, 16)
@@ -36,7 +39,9 @@ for i = 1, #found do
     redis.call("ZREM", warm, found[i])
     redis.call("ZREM", warm_next, found[i])
   elseif string.find("HFI", answer[1], 1, true) then
-    if answer[1] ~= "I" then redis.call("SET", KEYS[17], found[i], "PX", 60000) end
+    if answer[1] ~= "I" then
+      redis.call("SET", answered .. "borrow:" .. call, found[i], "PX", 60000)
+    end
     return answer
   else
     -- It goes to the end of both orders: what cannot go out must not hide the others.

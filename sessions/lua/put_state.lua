@@ -11,25 +11,22 @@ local sid, expected, blob, nonce = unpack(ARGV)
 --@include sessions/_session
 
 local key = sessions .. sid
-local f = redis.call("HMGET", key, "v", "a", "o", "d", "k", "u")
-local s = {v = f[1], a = f[2], o = f[3], d = tonumber(f[4]), k = f[5], u = f[6]}
-if not s.v then return {"G", -1} end
-if s.v ~= expected then
-  -- Its own doing, if the reply was lost and it was sent again.
-  local at = string.find(s.k, "-" .. nonce, 1, true)
-  if not at then return {"V", s.v} end
-  -- If others have written since, its version is past, and the next write will say so.
-  return {"K", at == 1 and tonumber(s.v) or expected + 1}
-end
+local again = answered .. "put:" .. nonce .. ":" .. sid
+local before = redis.call("GET", again)
+if before then return {"K", before} end
+local f = redis.call("HMGET", key, "a", "i", "v", "o", "d", "u")
+if not f[1] then return {"G", -1} end
+local s = {a = f[1], v = f[3] or f[2], o = f[4], d = tonumber(f[5]),
+  u = f[6]}
+if s.v ~= expected then return {"V", s.v} end
 local o = options(s.o)
 if o.leases == 1 and s.d > now then return {"B", s.d - now} end
 if o.leases == 1 and s.d > 0 then
   -- Should its holder only be late, then what it brings is older than this.
   fence(sid, o, s.u)
-  s.k = ""
 end
 redis.call("SET", states .. sid, blob, "PX", math.max(1, s.a - now) + 60000)
--- Never a version that another life of the session had.
-local version = math.max(s.v + 1, now)
-redis.call("HSET", key, "v", version, "k", string.sub("-" .. nonce .. s.k, 1, 54))
+local version = next_version()
+redis.call("HSET", key, "v", version)
+redis.call("SET", again, version, "PX", 60000)
 return {"K", version}

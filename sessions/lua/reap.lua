@@ -1,7 +1,7 @@
--- One bounded step of the clean-up: dead leases and expired sessions.
+-- One bounded step of the clean-up: the leases of dead holders.
 -- KEYS: as in sessions/_keys
 -- ARGV: 1 batch
--- Returns: {sessions removed, leases settled, 1 if more is waiting}
+-- Returns: how many were settled; as many as asked for means that there may be more
 
 --@include proxies/_clock
 --@include sessions/_keys
@@ -13,6 +13,4 @@ local batch = tonumber(ARGV[1])
 --@include sessions/_session
 --@include sessions/_bury
 
-local settled = bury(batch)
-local seen, removed = expire(batch)
-return {removed, settled, (settled == batch or seen == batch) and 1 or 0}
+return bury(batch)

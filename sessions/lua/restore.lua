@@ -18,10 +18,15 @@ luck = tonumber(luck)
 --@include proxies/_choose
 --@include sessions/_session
 
-local old = redis.call("HMGET", sessions .. sid, "p", "d")
+local old = redis.call("HMGET", sessions .. sid, "p", "d", "x", "a")
 local s = {}
 for i = 7, #ARGV, 2 do s[ARGV[i]] = ARGV[i + 1] end
 if tonumber(s.x) <= now then return {"K"} end
+if old[1] and math.max(old[2] or 0, old[3]) <= now then
+  -- Its time is over, and the clean-up has not come yet.
+  remove(sid, old[1], old[3] == old[4] and "max_age" or "idle")
+  old = {}
+end
 if old[1] and (replace ~= "1" or tonumber(old[2] or 0) > now) then return {"K"} end
 local ends = tonumber(redis.call("HGET", live .. proxy, "ends") or 0)
 local ended = ends > 0 and ends <= now
@@ -36,6 +41,8 @@ redis.call("HSET", sessions .. sid, "p", proxy, "d", 0, "k", "",
 redis.call("ZADD", expiry, s.x, sid)
 redis.call("HINCRBY", live .. proxy, "sessions", 1)
 if blob ~= "" then
+  -- Without a version nobody would look for it.
+  if not s.v then redis.call("HSET", sessions .. sid, "v", now) end
   redis.call("SET", states .. sid, blob, "PX", math.max(1, s.a - now) + 60000)
 end
 rest(sid, options(s.o), 0)

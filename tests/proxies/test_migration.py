@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, inspect, text
 
 from limpet import database, schema
@@ -81,3 +82,18 @@ def test_the_way_back_keeps_them_too(config: Settings, engine: Engine) -> None:
 
     records = tables.load(engine, Sealer(), "eu")
     assert [record.proxy.url for record in records] == [one.url for one in PROXIES]
+
+
+def test_the_newest_version_is_told_without_alembic(
+    config: Settings, engine: Engine
+) -> None:
+    assert database.version(engine) == "0001"
+
+    schema.upgrade(config)
+
+    head = ScriptDirectory(str(ROOT / "migrations")).get_current_head()
+    assert database.version(engine) == schema.newest() == head
+
+
+def test_a_database_without_tables_has_no_version(tmp_path: Path) -> None:
+    assert database.version(database.engine(f"sqlite:///{tmp_path}/new.db")) is None

@@ -5,10 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from redis import Redis
 
-from proxies import (
-    HealthPolicy,
-    Outcome,
-)
+from proxies import DIRECT, HealthPolicy, Outcome, ProxyPool
+from proxies.store import ProxyStore
 from tests.proxies.pools import KEYS, Pools, picks, record
 
 
@@ -155,3 +153,41 @@ def test_a_removed_proxy_is_not_forgotten_while_a_request_is_on_its_way(
     assert redis.exists(KEYS.live_proxy(lease.proxy.id))
     manager.release(lease, Outcome.OK)
     assert not redis.exists(KEYS.live_proxy(lease.proxy.id))
+
+
+def test_publishing_brings_back_what_the_records_say(
+    pool_of: Pools, redis: Redis
+) -> None:
+    records = [
+        record(0, mode="draining"),
+        record(1, mode="evacuating"),
+        record(2, mode="draining", enabled=False),
+        record(3),
+    ]
+    pool, manager = pool_of(records)
+    redis.flushdb()
+
+    pool.publish(records)
+
+    modes = [status.mode for status in pool.status(records)]
+    assert modes == ["draining", "evacuating", "disabled", ""]
+    assert set(picks(manager, 4)) == {record(3).id}
+
+
+def test_publishing_undoes_what_the_records_do_not_say(pool_of: Pools) -> None:
+    pool, _ = pool_of([record(1)])
+    pool.set_mode(record(1).id, "draining")
+
+    pool.publish([record(1)])
+
+    assert pool.status([record(1)])[0].mode == ""
+
+
+def test_publishing_leaves_a_direct_pool_as_it_was_asked_to_be(redis: Redis) -> None:
+    pool = ProxyPool(ProxyStore(redis, "eu"), direct=True)
+    pool.publish([DIRECT])
+    pool.set_mode(DIRECT.id, "draining")
+
+    pool.publish([DIRECT])
+
+    assert pool.status([DIRECT])[0].mode == "draining"

@@ -27,6 +27,25 @@ def _trip(redis: Redis, pool: ProxyPool, records: list[ProxyRecord]) -> None:
     redis.zadd(KEYS.cooling, {record.id: 1 for record in records})
 
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("over", [EPOCH, EPOCH - timedelta(days=1)])
+def test_a_proxy_that_ended_long_ago_is_never_used(
+    manager: SessionManager,
+    pool: ProxyPool,
+    records: list[ProxyRecord],
+    over: datetime,
+) -> None:
+    ended = [replace(record, expires=over) for record in records]
+    pool.publish(ended)
+
+    with pytest.raises(NoProxyAvailable):
+        manager.acquire("s", hold=30)
+
+    assert {status.mode for status in pool.status(ended)} == {"expired"}
+
+
 def test_an_expired_proxy_is_not_tried_again(
     manager: SessionManager, pool: ProxyPool, redis: Redis, records: list[ProxyRecord]
 ) -> None:

@@ -1,6 +1,7 @@
 """The inventory in SQL: what is saved comes back, and its secrets stay sealed."""
 
 import time
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -129,12 +130,26 @@ def test_thousands_are_saved_and_loaded_at_once(engine: Engine) -> None:
 def test_a_proxy_is_enabled_and_disabled(engine: Engine) -> None:
     tables.save(engine, PLAIN, "eu", [BARE])
 
-    known = tables.set_enabled(engine, "eu", BARE.id, enabled=False)
+    known = tables.set_mode(engine, "eu", BARE.id, "disabled")
 
     [record] = tables.load(engine, PLAIN, "eu")
     assert known
     assert not record.enabled
-    assert not tables.set_enabled(engine, "eu", FULL.id, enabled=True)
+    assert not tables.set_mode(engine, "eu", FULL.id, "")
+
+
+def test_a_mode_is_kept_by_imports_and_by_disabling(engine: Engine) -> None:
+    tables.save(engine, PLAIN, "eu", [BARE])
+
+    tables.set_mode(engine, "eu", BARE.id, "draining")
+    tables.save(engine, PLAIN, "eu", [BARE])
+    tables.set_mode(engine, "eu", BARE.id, "disabled")
+
+    assert tables.load(engine, PLAIN, "eu") == [
+        replace(BARE, enabled=False, mode="draining")
+    ]
+    tables.set_mode(engine, "eu", BARE.id, "")
+    assert tables.load(engine, PLAIN, "eu") == [BARE]
 
 
 def test_removing_counts_what_was_there(engine: Engine) -> None:

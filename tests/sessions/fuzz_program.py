@@ -15,7 +15,9 @@ from limpet.errors import LimpetError, StoreUnavailable
 from proxies import HealthPolicy, Outcome, Proxy, ProxyPool, ProxyRecord, Selection
 from proxies.store import ProxyStore
 from sessions import Lease, Reason, SessionManager, SessionPolicy
+from sessions.operation import Tally
 from sessions.session import Full, Sticky
+from sessions.state import StatePatch
 from sessions.store import SessionStore
 
 HEALTH = HealthPolicy(max_failures=2, cooldown=0.02, window=0.05)
@@ -104,6 +106,20 @@ class Fuzzer:
     def renew(self) -> None:
         if self.held:
             self.sessions.renew(self.luck.choice(self.held), hold=self.hold())
+
+    def progress(self) -> None:
+        if self.held:
+            tally = Tally()
+            for _ in range(self.luck.randrange(4)):
+                tally.add(self.luck.random(), 100, "https://a.test/")
+            at = self.luck.randrange(len(self.held))
+            patch = StatePatch(user_agent=self.text())
+            self.held[at], _ = self.sessions.progress(
+                self.held[at],
+                tally,
+                hold=self.hold(),
+                patch=self.luck.choice([None, patch]),
+            )
 
     def touch(self) -> None:
         self.sessions.touch(self.session())
@@ -212,8 +228,9 @@ class Fuzzer:
 
 WEIGHTS = {
     "acquire": 36, "release": 22, "release_and_acquire": 10, "borrow": 5, "abandon": 3,
-    "renew": 3, "touch": 2, "close": 2, "reap": 3, "warm": 1, "put_state": 4,
-    "migrate": 2, "evacuate": 0.3, "mode": 2, "remove": 1, "publish": 4, "report": 4,
+    "renew": 3, "progress": 3, "touch": 2, "close": 2, "reap": 3, "warm": 1,
+    "put_state": 4, "migrate": 2, "evacuate": 0.3, "mode": 2, "remove": 1,
+    "publish": 4, "report": 4,
 }  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from redis import Redis
 
-from limpet.errors import NoProxyAvailable
+from limpet.errors import NoProxyAvailable, PoolFull
 from limpet.keys import Keys
 from proxies import HealthPolicy, Outcome, ProxyPool, ProxyRecord
 from sessions import SessionManager
@@ -59,3 +59,16 @@ def test_refusals_are_told_and_jobs_without_a_session_are_not(
     assert [event for event in events(redis) if "disabled" not in event] == [
         "refused s no_proxy"
     ]
+
+
+def test_a_job_that_waits_is_told_of_once(manager_of: Managers, redis: Redis) -> None:
+    manager = manager_of(max_sessions=1)
+    manager.acquire("s", hold=30)
+
+    for _ in range(5):
+        with pytest.raises(PoolFull):
+            manager.acquire("another", hold=30)
+
+    told = [event for event in events(redis) if event.startswith("refused")]
+    assert told == ["refused another pool_full"]
+    assert manager.stats().counters["pool_full"] == 5

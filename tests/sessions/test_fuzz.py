@@ -24,9 +24,7 @@ OPERATIONS = {"embedded": 50_000, "redis7": 10_000, "cluster": 6_000}
 #: Looked at after each: what is wrong may be put right by what comes later.
 ROUNDS = 5
 KEYS = Keys("default")
-_TOKEN = re.compile(
-    r"(?P<proxy>\w+):(?P<incarnation>\d+):(?P<nonce>[0-9a-f]+):(?P<sid>.+)"
-)
+_TOKEN = re.compile(r"(?P<proxy>\w+):(?P<incarnation>\d+):(?P<nonce>\w+):(?P<sid>.+)")
 _UP = {"unknown", "healthy", "degraded"}
 _DOWN = {"unhealthy", "dead"}
 
@@ -39,11 +37,12 @@ class Picture:
         self._client = client
         self.names = {key.decode() for key in client.scan_iter(count=1000)}
         self.sessions = self._hashes(KEYS.sessions)
-        self.static, self.live = self._hashes(KEYS.proxies), self._hashes(KEYS.live)
+        self.static, self.live = self._hashes(KEYS.static), self._hashes(KEYS.live)
         self.expiry, self.usable = self.zset(KEYS.expiry), self.zset(KEYS.usable)
         self.cooling = self.zset(KEYS.cooling)
         self.warm, self.warm_next = self.zset(KEYS.warm), self.zset(KEYS.warm_next)
         found = [_TOKEN.fullmatch(token) for token in self.zset(KEYS.leases)]
+        assert all(found), "a lease is called by what is no token"
         self.tokens = [match.groupdict() for match in found if match]
         self.registry = self._hash(KEYS.registry)
         self.counters = self._hash(KEYS.counters)

@@ -1,14 +1,16 @@
 """Looking after sessions: list, borrow, move, evacuate, measure."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 from redis import Redis
 
-from limpet.errors import InvalidSelection, LeaseLost, SessionBusy
+from limpet.errors import InvalidSelection, LeaseLost, SessionBusy, SessionLost
 from limpet.keys import Keys
 from proxies import Outcome, ProxyPool, ProxyRecord
-from sessions import SessionManager, SessionPolicy, Sticky
+from sessions import Reason, SessionManager, SessionPolicy, Sticky
+from sessions.store import SessionStore
 
 Managers = Callable[..., SessionManager]
 KEYS = Keys("default")
@@ -144,6 +146,36 @@ def test_a_session_is_moved_by_hand(
     manager.release(lease)
     with pytest.raises(InvalidSelection):
         manager.migrate("s", "0123456789")
+
+
+class _Closing(SessionStore):
+    """A session ends just before it would be moved."""
+
+    def move(self, ids: Sequence[str], **how: str) -> list[Any]:
+        for one in ids:
+            self.close(one, Reason.CLOSED)
+        return super().move(ids, **how)
+
+
+def test_a_session_that_ends_before_it_is_moved_is_lost(
+    manager: SessionManager, records: list[ProxyRecord], redis: Redis, pool: ProxyPool
+) -> None:
+    home = use(manager, "s")
+    other = next(one.id for one in records if one.id != home)
+    unlucky = SessionManager("default", _Closing(redis, "default"), pool)
+
+    with pytest.raises(SessionLost):
+        unlucky.migrate("s", other)
+
+
+def test_a_session_that_is_there_already_is_not_moved(manager: SessionManager) -> None:
+    home = use(manager, "s")
+
+    manager.migrate("s", home)
+
+    assert manager.acquire("s", hold=30).generation == 1
+    with pytest.raises(SessionLost):
+        manager.migrate("nobody", home)
 
 
 def test_a_holder_that_is_late_cannot_write_after_a_move(

@@ -14,8 +14,9 @@ from limpet.errors import LeaseLost, SessionBusy, StateTooLarge
 from limpet.keys import Keys
 from proxies import Outcome, ProxyPool, ProxyRecord, Selection
 from sessions import Lease, SessionManager, SessionPolicy
+from sessions.operation import Want
 from sessions.state import StatePatch
-from sessions.store import SessionStore, Want
+from sessions.store import SessionStore
 
 Managers = Callable[..., SessionManager]
 KEYS = Keys("default")

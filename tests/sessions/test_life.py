@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from limpet.errors import SessionBusy
 from limpet.keys import Keys
 from proxies import HealthPolicy, Outcome, ProxyPool, ProxyRecord
 from sessions import SessionManager
@@ -136,7 +137,9 @@ def test_a_snapshot_says_what_the_pool_holds(
 
 
 def _times(redis: Redis) -> list[int]:
-    return [int(value or 0) for value in redis.hmget(KEYS.session("s"), "c", "x", "a")]
+    found: Any = redis.hmget(KEYS.session("s"), "m", "x", "a")
+    max_age, expires, ends = map(int, found)
+    return [ends - max_age, expires, ends]
 
 
 def test_an_expired_session_is_not_taken_for_a_living_one(
@@ -165,3 +168,21 @@ def test_a_full_redis_can_be_cleaned_up(manager: SessionManager, redis: Redis) -
 
     assert step.sessions == 1
     assert manager.get("used")
+
+
+@pytest.mark.parametrize("field", ["a", "x"])
+def test_a_session_that_is_never_idle_ends_all_the_same(
+    manager_of: Managers, redis: Redis, field: str
+) -> None:
+    manager = manager_of(max_leases=3, auto_renew=field == "a")
+    first, second = (manager.acquire("s", hold=30) for _ in range(2))
+
+    redis.hset(KEYS.session("s"), field, 1)
+
+    with pytest.raises(SessionBusy):
+        manager.acquire("s", hold=30)
+    manager.release(first)
+    with pytest.raises(SessionBusy):
+        manager.acquire("s", hold=30)
+    manager.release(second)
+    assert manager.acquire("s", hold=30).created

@@ -9,16 +9,19 @@ from redis import Redis, RedisCluster
 from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 
+from limpet.errors import StateConflict
 from limpet.keys import Keys
 from proxies import Outcome, ProxyPool, ProxyRecord
 from proxies.store import ProxyStore
 from sessions import Lease, SessionManager
+from sessions.operation import Tally
 from sessions.state import StatePatch
 
 if TYPE_CHECKING:
     from tests.sessions.conftest import Server
 
 KEYS = Keys("default")
+Managers = Callable[..., SessionManager]
 PATCH: StatePatch = {"cookies": [{"name": "c"}]}
 
 
@@ -134,3 +137,49 @@ def test_a_state_that_was_put_is_no_conflict_with_itself(
     after = manager.state("s")
     assert after
     assert (after.version, after.cookies) == (version, [{"name": "c"}])
+
+
+def test_a_release_is_known_again_after_many_others(manager_of: Managers) -> None:
+    manager = manager_of(max_leases=20)
+    mine = manager.acquire("s", hold=30)
+    others = [manager.acquire("s", hold=30) for _ in range(12)]
+    version = manager.release(mine, Outcome.OK)
+
+    for other in others:
+        manager.release(other, Outcome.OK)
+
+    assert manager.release(mine, Outcome.OK) == version
+    assert manager.stats().counters.get("stale", 0) == 0
+
+
+def test_a_conflict_is_one_when_its_reply_is_lost(
+    server: "Server", hasty: SessionManager, frozen: Callable[..., Any]
+) -> None:
+    manager = server.manager(max_leases=2)
+    mine, other = (manager.acquire("shared", hold=30) for _ in range(2))
+    manager.release(other, patch={"metadata": {"by": "other"}})
+
+    with frozen(), pytest.raises(StateConflict):
+        hasty.release(mine, patch={"metadata": {"by": "me"}})
+
+    state = manager.state("shared")
+    assert state
+    assert state.metadata == {"by": "other"}
+
+
+def test_progress_is_told_once(
+    server: "Server", hasty: SessionManager, frozen: Callable[..., Any]
+) -> None:
+    lease = hasty.acquire("s", hold=30)
+    tally = Tally()
+    tally.add(0.1, 1000, "https://shop.test/")
+    hasty.progress(lease, Tally(), hold=30)
+
+    with frozen():
+        hasty.progress(lease, tally, hold=30)
+
+    info = hasty.get("s")
+    assert info
+    assert (info.requests, info.measured) == (2, 1)
+    assert _inflight(server, lease) == 1
+    assert hasty.stats().times == {100: 1}

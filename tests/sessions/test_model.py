@@ -219,7 +219,7 @@ class Machine(RuleBasedStateMachine):
     def publish(self) -> None:
         self.pool.publish(RECORDS)
         for health in self.world.proxies.values():
-            health.mode = "" if health.mode == "disabled" else health.mode
+            health.mode = ""  # what the records say, whatever was asked meanwhile
 
     @invariant()
     def agrees(self) -> None:

@@ -3,9 +3,14 @@
 from collections.abc import Callable
 
 import pytest
+from redis import Redis
 
-from limpet.errors import LeaseLost, SessionBusy
+from limpet.errors import LeaseLost, SessionBusy, StateConflict
+from limpet.keys import Keys
+from limpet.scripts import Script
+from limpet.sealing import Sealer
 from sessions import SessionManager
+from sessions.state import encode
 
 Managers = Callable[..., SessionManager]
 
@@ -45,6 +50,47 @@ def test_a_shared_session_takes_values_while_it_is_leased(manager_of: Managers) 
     assert not manager.set_metadata("another", three=3)
 
     assert manager.acquire("s", hold=30).state.metadata == {"one": 1, "two": 2}
+
+
+@pytest.mark.parametrize("written", [False, True])
+def test_what_was_read_in_one_life_is_not_put_into_the_next(
+    manager: SessionManager, *, written: bool
+) -> None:
+    for _ in range(100):  # most lives are over within the millisecond
+        lease = manager.acquire("s", hold=30)
+        manager.release(lease, patch={"metadata": {"life": 1}} if written else None)
+        read = manager.state("s")
+        assert read
+        manager.close("s")
+        lease = manager.acquire("s", hold=30)
+        manager.release(lease, patch={"metadata": {"life": 2}} if written else None)
+
+        with pytest.raises(StateConflict):
+            manager.put_state("s", read.patched({"metadata": {"of": "the old one"}}))
+        known = manager.acquire("s", hold=30, known=read)
+
+        assert known.state.metadata == ({"life": 2} if written else {})
+        manager.release(known)
+        manager.close("s")
+
+
+def test_two_sessions_do_not_answer_for_each_other(
+    redis: Redis, manager_of: Managers
+) -> None:
+    manager = manager_of()
+    for name in "ab":
+        manager.release(manager.acquire(name, hold=30))
+    script, keys = Script("sessions", "put_state"), [Keys("default").tag]
+
+    for name in "ab":
+        state = manager.state(name)
+        assert state
+        blob = encode(state.patched({"user_agent": name}), Sealer())
+        assert blob
+        script(redis, keys, [name, state.version, blob, "same"])
+
+    found = [manager.state(name) for name in "ab"]
+    assert [one and one.user_agent for one in found] == ["a", "b"]
 
 
 def _put(manager: SessionManager) -> bool:

@@ -87,7 +87,7 @@ def test_half_of_the_scripts_flushed_does_nothing_twice(
     after = manager.release_and_acquire(lease, Outcome.OK, then, hold=30, elapsed=0.1)
 
     assert client.zcard(KEYS.leases) == 1
-    assert manager.release(after) == 0
+    assert manager.release(after) == after.state.version
     stats = manager.stats()
     assert (stats.counters["acquired"], sum(stats.times.values())) == (2, 1)
 
@@ -100,9 +100,9 @@ def test_a_full_server_refuses_and_recovers(own_server: "Server") -> None:
     client.config_set("maxmemory", 1)
     with pytest.raises(StoreUnavailable, match="out of memory"):
         manager.acquire("s", hold=30)
-    with pytest.raises(StoreUnavailable, match="out of memory"):
-        manager.renew(lease, hold=60)
     assert client.hgetall(KEYS.session("held")) == before
+    # Whoever works must not lose his lease because there is no room for others.
+    manager.renew(lease, hold=60)
     client.config_set("maxmemory", 0)
 
     assert manager.acquire("s", hold=30).created
@@ -197,7 +197,7 @@ def test_a_cluster_that_is_down_is_waited_for(
 
 def _released(manager: SessionManager, lease: Lease) -> bool:
     try:
-        return manager.release(lease) == 0
+        return manager.release(lease) == lease.state.version
     except StoreUnavailable:
         return False
 

@@ -1,0 +1,12 @@
+-- One bounded step of the clean-up: sessions whose time is over.
+-- KEYS: as in sessions/_keys
+-- ARGV: 1 batch
+-- Returns: {sessions looked at, those of them that were removed}
+
+--@include proxies/_clock
+--@include sessions/_keys
+local batch = tonumber(ARGV[1])
+--@include proxies/_leave
+--@include sessions/_expire
+
+return {expire(batch)}
