@@ -8,65 +8,34 @@ import os
 from pathlib import Path
 
 import structlog
-from celery import Celery
 from celery.signals import setup_logging, worker_init
 from dotenv import dotenv_values
-from kombu import Queue
 
-from beat_schedule import beat_schedule
 from limpet import database
 from limpet.connection import require_no_eviction, session_redis
 from limpet.errors import ConfigurationError, StoreUnavailable
 from limpet.logs import configure
-from limpet.names import JOBS_QUEUE, UPKEEP_QUEUE
 from limpet.settings import Settings, settings
+from proxies.store import check_strategies
 from sessions import check
+from tasks import burial, starting  # noqa: F401 - they listen to signals
+from tasks.app import App
+from tasks.options import options
+from tasks.renewal import Renewal
+from tasks.transport import use_ours
 
 
-def _create(config: Settings) -> Celery:
-    made = Celery("limpet", include=["tasks.scrape", "tasks.upkeep"])
-    made.conf.update(
-        broker_url=config.celery_broker,
-        result_backend=config.celery_results,
-        broker_transport_options={
-            "visibility_timeout": config.visibility_timeout_seconds,
-            # By default a dead worker's jobs wait up to 100 s longer than that.
-            "unacked_restore_interval": 5,
-            "unacked_restore_throttle": 1,
-            "unacked_restore_limit": 200,
-            "unacked_mutex_expire": 30,
-            # A frozen Redis must not hold a publisher for ever.
-            "socket_timeout": 10,
-            "socket_connect_timeout": 5,
-            "socket_keepalive": True,
-        },
-        broker_connection_retry_on_startup=True,
-        broker_connection_max_retries=None,
-        # Celery 6 turns this on; with results in the same Redis it loses the jobs.
-        worker_cancel_long_running_tasks_on_connection_loss=False,
-        task_acks_late=True,
-        task_reject_on_worker_lost=True,
-        task_track_started=True,
-        result_expires=3600,
-        # Scraping waits for the network; connections are kept per process.
-        worker_pool="threads",
-        worker_consumer="tasks.consumer:Consumer",
-        worker_concurrency=config.worker_threads,
-        # A job that waits in one worker could run in another.
-        worker_prefetch_multiplier=1,
-        worker_send_task_events=True,
-        # The event of a retry would carry the job's arguments as they are.
-        task_send_sent_event=False,
-        worker_hijack_root_logger=False,
-        task_default_queue=JOBS_QUEUE,
-        task_queues=[Queue(JOBS_QUEUE), Queue(UPKEEP_QUEUE)],
-        task_create_missing_queues=False,
-        accept_content=["json"],
-        beat_schedule=beat_schedule(config),
-        beat_scheduler="tasks.scheduler:Scheduler",
-        beat_schedule_filename=str(config.state_dir / "beat-schedule"),
-        beat_max_loop_interval=5,
+def _create(config: Settings) -> App:
+    if config.transport == "reliable":
+        use_ours()
+    made = App(
+        "limpet",
+        include=["tasks.scrape", "tasks.scrape_many", "tasks.upkeep", "tasks.webhook"],
     )
+    made.conf.update(options(config))
+    if config.celery_results.startswith(("redis://", "rediss://")):
+        made.backend_cls = f"tasks.backend:Results+{config.celery_results}"
+    made.steps["consumer"].add(Renewal)
     return made
 
 
@@ -97,6 +66,7 @@ def _check_stores(**_signal: object) -> None:
         database.engine(config.sql_url)
         if not config.allow_eviction:
             require_no_eviction(session_redis(config))
+        check_strategies(session_redis(config), config.strategies_dir)
     except ConfigurationError as error:
         raise SystemExit(f"limpet: {error}") from None
     except StoreUnavailable as error:

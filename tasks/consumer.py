@@ -1,17 +1,30 @@
 """What a worker does with a message that is no job of ours.
 
 Celery logs the whole message, with whatever query string is in it, and gives most such
-messages no result: who sent one waits for ever.
+messages no result: who sent one waits for ever. Some it takes for a lost connection,
+and takes them again and again.
 """
 
 import logging
-from typing import Any
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Final
 
 import structlog
 from celery.app.task import Context
 from celery.worker.consumer import Consumer as CeleryConsumer
 
+from limpet.dead import Reason
 from limpet.errors import InvalidJob
+from tasks.burial import bury, content_id, readable
+
+#: Longest id that a result is written for: it becomes a key.
+_ID_MAX: Final = 255
+#: Seconds that an event may wait: nobody who looks at Flower sees it.
+_EVENTS: Final = 0.25
+#: Events of one message.
+_EVENTS_MOST: Final = 250
+_NO_JSON: Final = "the message must be JSON, as Celery writes it"
 
 log = structlog.get_logger(__name__)
 
@@ -19,39 +32,93 @@ log = structlog.get_logger(__name__)
 class Consumer(CeleryConsumer):
     """Celery's consumer, which refuses with a failed result and tells no arguments."""
 
+    _flush_events: Callable[[], None]
+    _events_timer: Any = None
     connection_errors: Any
     event_dispatcher: Any
 
+    def register_with_event_loop(self, hub: Any) -> None:
+        super().register_with_event_loop(hub)
+        # The loop begins anew with each connection, its timers go on.
+        if self._events_timer:
+            self._events_timer.cancel()
+        self._events_timer = hub.call_repeatedly(_EVENTS, self._flush_events)
+        if self.event_dispatcher:
+            self.event_dispatcher.buffer_limit = _EVENTS_MOST
+
+    def on_send_event_buffered(self) -> Any:
+        """Let events wait for others: each message of its own costs as much as a page.
+
+        They go out every now and then, and whenever there are many.
+        """
+
+    def shutdown(self) -> None:
+        with suppress(*self.connection_errors):
+            self._flush_events()
+        super().shutdown()
+
     def on_unknown_message(self, _body: Any, message: Any) -> None:
-        self._refuse(message, "this is no message of a task")
+        self._refuse(message, Reason.MALFORMED, "this is no message of a task")
 
     def on_unknown_task(self, _body: Any, message: Any, _exc: Exception) -> None:
         ours = sorted(name for name in self.app.tasks if not name.startswith("celery."))
-        self._refuse(message, f"there is no such task (allowed: {', '.join(ours)})")
+        why = f"there is no such task (allowed: {', '.join(ours)})"
+        self._refuse(message, Reason.UNKNOWN, why)
 
     def on_invalid_task(self, _body: Any, message: Any, _exc: Exception) -> None:
-        self._refuse(message, "the message must be JSON, as Celery writes it")
+        self._refuse(message, Reason.REJECTED, _NO_JSON)
 
     def on_decode_error(self, message: Any, _exc: Exception) -> None:
-        self._refuse(message, "the message must be JSON, as Celery writes it")
+        self._refuse(message, Reason.MALFORMED, _NO_JSON)
 
-    def _refuse(self, message: Any, reason: str) -> None:
+    def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], None]:
+        """Return Celery's handler, which a message cannot make raise any more."""
+        handle = super().create_task_handler(*args, **kwargs)
+
+        def safe(message: Any) -> None:
+            try:
+                handle(message)
+            except Exception as error:
+                # To kombu a KeyError is a lost connection too.
+                lost = isinstance(error, self.connection_errors)
+                if lost and not isinstance(error, KeyError):
+                    raise
+                self._refuse(message, Reason.MALFORMED, _NO_JSON)
+
+        return safe
+
+    def _refuse(self, message: Any, reason: Reason, why: str) -> None:
         headers = message.headers if isinstance(message.headers, dict) else {}
         task_id, name = headers.get("id"), headers.get("task")
         if not task_id:
             task_id, name = _first_protocol(message)
+        known = isinstance(task_id, str) and 0 < len(task_id) <= _ID_MAX
+        body = message.body or ""
+        raw = body if isinstance(body, bytes) else str(body).encode("utf-8", "replace")
+        identity = str(task_id) if known else content_id(raw)
         log.warning(
             "message_refused",
-            task_id=task_id,
-            task=name,
-            reason=reason,
+            task_id=identity,
+            task=str(name)[:_ID_MAX],
+            reason=why,
             type=message.content_type,
-            bytes=len(message.body or ""),
+            bytes=len(raw),
         )
+        bury(
+            readable(body),
+            id=identity,
+            task=str(name or ""),
+            queue=_queue(message),
+            reason=reason,
+            error=why,
+        )
+        if known:
+            self._fail(message, identity, str(name), why)
+        # Last: a worker that dies before has not done it, and the next one does.
         message.reject_log_error(logging.getLogger(__name__), self.connection_errors)
-        if not isinstance(task_id, str):
-            return
-        error = InvalidJob(f"{name}: {reason}")
+
+    def _fail(self, message: Any, task_id: str, name: str, why: str) -> None:
+        error = InvalidJob(f"{name[:_ID_MAX]}: {why}")
         request = Context(
             id=task_id,
             task=name,
@@ -63,6 +130,11 @@ class Consumer(CeleryConsumer):
             self.event_dispatcher.send(
                 "task-failed", uuid=task_id, exception=repr(error)
             )
+
+
+def _queue(message: Any) -> str:
+    taken_from = getattr(message, "taken_from", None)
+    return str(taken_from or (message.delivery_info or {}).get("routing_key") or "")
 
 
 def _first_protocol(message: Any) -> tuple[Any, Any]:

@@ -4,44 +4,104 @@ Events, `inspect` and so Flower get the arguments as the producer wrote them, or
 are. A query string may be a secret: only what is known to be none is shown.
 """
 
+from itertools import islice
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from celery.utils.saferepr import saferepr
+from celery.exceptions import InvalidTaskError
 from celery.worker.request import Request as CeleryRequest
+
+from limpet.settings import settings
+from tasks.transport.qos import LOSSES
 
 #: Arguments that are shown as they are; a URL without its query, the rest as dots.
 _SHOWN: Final = frozenset({"session", "pool", "timeout", "max_bytes", "batch_size"})
+#: Arguments that are looked at; no job has as many.
+_MOST: Final = 50
 #: Nothing that is shown is longer.
 _LONGEST: Final = 500
+
+
+#: What a message may say where; None: it need not.
+_NOTHING: Final = type(None)
+_KINDS: Final[dict[str, tuple[type, ...]]] = {
+    "id": (str,),
+    "args": (list, tuple),
+    "kwargs": (dict,),
+    "retries": (int, _NOTHING),
+    "root_id": (str, _NOTHING),
+    "parent_id": (str, _NOTHING),
+    "group": (str, _NOTHING),
+    "chord": (str, dict, _NOTHING),
+    "headers": (dict, _NOTHING),
+    "shadow": (str, _NOTHING),
+}
+#: Soft and hard limit.
+_PAIR: Final = 2
 
 
 class Request(CeleryRequest):
     """Celery's record of a received message, silent about what may be secret."""
 
+    _context: Any
+    _request_dict: Any
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        _check(self._request_dict)
         self._argsrepr = "()" if not self.args else "(…)"
         self._kwargsrepr = shown(self.kwargs)
         self.request_dict.update(argsrepr=self._argsrepr, kwargsrepr=self._kwargsrepr)
+
+    def _retry_worker_lost(self, exc: Any, exc_info: Any) -> bool:
+        """Send a job anew whose process died, unless too many have.
+
+        Returns whether that was done; if not, the job has failed.
+        """
+        headers = dict(self._context.headers or {})
+        held = headers.get(LOSSES)
+        losses = held + 1 if isinstance(held, int) else 1
+        if losses > settings().job_max_losses:
+            return False
+        self._context.headers = {**headers, LOSSES: losses}
+        if super()._retry_worker_lost(exc, exc_info):  # type: ignore[misc] # it is there
+            return True
+        # It could not be sent: the message that we have goes back instead.
+        self.reject(requeue=True)
+        return True
 
     def info(self, safe: bool = False) -> Any:  # noqa: ARG002, FBT001, FBT002 - Celery's
         """Return what `inspect` shows; never the arguments as they are."""
         return super().info(safe=True)
 
 
+def _check(told: dict[str, Any]) -> None:
+    """Refuse what Celery would stumble over later, where it is no clear error."""
+    limits = told.get("timelimit")
+    wrong = [
+        name for name, kinds in _KINDS.items() if not isinstance(told.get(name), kinds)
+    ]
+    if limits is not None and not (isinstance(limits, list) and len(limits) == _PAIR):
+        wrong.append("timelimit")
+    if wrong:
+        raise InvalidTaskError(", ".join(wrong))
+
+
 def shown(kwargs: object) -> str:
     """Return the arguments as text that is fit for a page."""
     if not isinstance(kwargs, dict):
         return "…"
-    told = {str(name): _value(str(name), value) for name, value in kwargs.items()}
-    return str(saferepr(told, maxlen=_LONGEST))
+    some = islice(kwargs.items(), _MOST)
+    told = ", ".join(f"{str(name)!r:.60}: {_value(name, one)}" for name, one in some)
+    return f"{{{told if len(told) <= _LONGEST else told[:_LONGEST] + '…'}}}"
 
 
-def _value(name: str, value: object) -> object:
+def _value(name: object, value: object) -> str:
     if name == "url" and isinstance(value, str):
-        return _place(value)
-    return value if name in _SHOWN else "…"
+        return f"{_place(value)!r:.300}"
+    if name in _SHOWN and isinstance(value, str | int | float | None):
+        return f"{value!r:.200}"
+    return "'…'"
 
 
 def _place(url: str) -> str:

@@ -1,0 +1,235 @@
+"""Dead letters: what there is, what is in one, sending it again, and forgetting it."""
+
+import time
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+
+import typer
+
+from cli.command import AsJson, Limit, Yes, fail, misuse
+from cli.output import (
+    confirm,
+    count,
+    cut,
+    print_fields,
+    print_json,
+    print_table,
+    say,
+    span,
+    warn,
+)
+
+if TYPE_CHECKING:
+    from limpet.client.line import Line
+    from limpet.dead import DeadLetters, Letter
+
+#: Of an error, what a table shows.
+_SHORT: Final = 120
+
+Ids = Annotated[list[str] | None, typer.Argument(help="Letters.", metavar="ID")]
+OfReason = Annotated[
+    Literal["failed", "invalid", "unknown_task", "rejected", "malformed", "lost"]
+    | None,
+    typer.Option("--reason", help="Only those that died of this."),
+]
+OfTask = Annotated[
+    str | None, typer.Option("--task", help="Only those of this task.", metavar="NAME")
+]
+
+
+def list_dead(
+    *,
+    reason: OfReason = None,
+    task: OfTask = None,
+    limit: Limit = None,
+    as_json: AsJson = False,
+) -> None:
+    """List jobs that will never succeed, the newest first.
+
+    Example: [bold]python manage.py dead ls --reason failed[/]
+    """
+    letters = [_row(one) for one in _kept(reason=reason, task=task)]
+    rows = cut(letters, limit, as_json=as_json)
+    if as_json:
+        print_json(rows)
+        return
+    if not rows:
+        say("no dead letters")
+        return
+    for row in rows:
+        row["age"] = span(row.pop("age_seconds"))
+    print_table(rows, whole=("id", "reason"), wide=("queue",))
+    if len(letters) > len(rows):
+        warn(f"{len(letters) - len(rows):,} more: --limit 0 shows all")
+
+
+def show(
+    letter: Annotated[str, typer.Argument(help="The letter.", metavar="ID")],
+    *,
+    reveal: Annotated[
+        bool, typer.Option("--reveal", help="Show all arguments as they are.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show one dead letter; arguments that may be secret only with --reveal.
+
+    Example: [bold]python manage.py dead show 8f3c…[/]
+    """
+    from limpet.sealing import Sealer
+    from limpet.settings import settings
+
+    [found] = _named([letter])
+    contents = found.contents(Sealer.of(settings()))
+    told = contents if reveal else _masked(contents)
+    fields = {**_row(found), "error": found.error, **told}
+    if as_json:
+        print_json(fields)
+        return
+    fields["age"] = span(fields.pop("age_seconds"))
+    print_fields({name: _text(value) for name, value in fields.items()})
+
+
+def retry(
+    ids: Ids = None,
+    *,
+    every: Annotated[bool, typer.Option("--all", help="All that fit.")] = False,
+    reason: OfReason = None,
+    task: OfTask = None,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """Send jobs again, under their names, ids and queues.
+
+    A letter is forgotten once its job is on its way; if that fails again it comes back.
+    Messages that are no jobs cannot be sent.
+
+    Example: [bold]python manage.py dead retry --all --task scrape[/]
+    """
+    from limpet.client.line import Line
+    from limpet.dead import tables
+    from limpet.sealing import Sealer
+    from limpet.settings import settings
+
+    found = _chosen(ids, every=every, reason=reason, task=task)
+    if every and found:
+        confirm(f"Send {count(len(found), 'job')} again?", yes=yes)
+    config = settings()
+    line = Line(config.celery_broker, config.celery_results, config.sentinel_master)
+    sealer, letters = Sealer.of(config), _letters()
+    sent, kept = [], []
+    for one in found:
+        contents = one.contents(sealer)
+        if not one.task or not isinstance(contents.get("kwargs"), dict):
+            kept.append(one.id)
+            continue
+        _send(line, one, contents)
+        tables.remove(letters.engine, ids=[one.id])
+        sent.append(one.id)
+    if as_json:
+        print_json({"sent": sent, "kept": kept})
+    else:
+        say(f"{count(len(sent), 'job')} sent")
+        if kept:
+            warn(f"{count(len(kept), 'letter')} kept: there is no job in them")
+    if ids and kept:
+        raise typer.Exit(1)
+
+
+def purge(
+    ids: Ids = None,
+    *,
+    every: Annotated[bool, typer.Option("--all", help="All that fit.")] = False,
+    reason: OfReason = None,
+    task: OfTask = None,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """Forget dead letters for good.
+
+    Example: [bold]python manage.py dead purge --all --reason malformed[/]
+    """
+    from limpet.dead import tables
+
+    found = _chosen(ids, every=every, reason=reason, task=task)
+    if found:
+        confirm(f"Forget {count(len(found), 'dead letter')} for good?", yes=yes)
+    removed = tables.remove(_letters().engine, ids=[one.id for one in found])
+    if as_json:
+        print_json({"removed": removed})
+    else:
+        say(f"{count(removed, 'dead letter')} forgotten")
+
+
+def _letters() -> "DeadLetters":
+    from limpet.dead import DeadLetters
+    from limpet.settings import settings
+
+    return DeadLetters(settings())
+
+
+def _kept(**wanted: Any) -> "list[Letter]":
+    """Return letters, those that still wait in Redis and the broker too."""
+    from limpet.dead import tables
+    from limpet.errors import StoreUnavailable
+    from tasks.celery import app
+    from tasks.parked import collect
+
+    letters = _letters()
+    try:
+        collect(app)
+        letters.move()
+    except StoreUnavailable as error:
+        warn(f"letters that still wait in Redis are not shown: {error}")
+    return tables.load(letters.engine, **wanted)
+
+
+def _named(ids: list[str]) -> "list[Letter]":
+    found = {one.id: one for one in _kept(ids=ids)}
+    if missing := [one for one in ids if one not in found]:
+        fail(f"there is no dead letter {missing[0]!r}")
+    return [found[one] for one in dict.fromkeys(ids)]
+
+
+def _chosen(
+    ids: list[str] | None, *, every: bool, reason: str | None, task: str | None
+) -> "list[Letter]":
+    if bool(ids) == every:
+        misuse("name letters by their IDs, or say --all")
+    if ids and (reason or task):
+        misuse("--reason and --task choose among --all")
+    return _named(ids) if ids else _kept(reason=reason, task=task)
+
+
+def _send(line: "Line", letter: "Letter", contents: dict[str, Any]) -> None:
+    from limpet.client.line import Letter as Job
+    from limpet.names import QUEUES, SCRAPE_QUEUE
+
+    queue = letter.queue if letter.queue in QUEUES else SCRAPE_QUEUE
+    args = contents.get("args") or ()
+    line.send(Job(letter.task, letter.id, contents["kwargs"], queue=queue, args=args))
+
+
+def _row(letter: "Letter") -> dict[str, Any]:
+    return {
+        "id": letter.id,
+        "task": letter.task,
+        "queue": letter.queue,
+        "reason": letter.reason.value,
+        "age_seconds": round(max(0.0, time.time() - letter.at)),
+        "error": letter.error if len(letter.error) < _SHORT else letter.error[:_SHORT],
+    }
+
+
+def _masked(contents: dict[str, Any]) -> dict[str, Any]:
+    from tasks.request import shown
+
+    if "raw" in contents:
+        return {"raw": f"({len(contents['raw']):,} characters)"}
+    args = contents.get("args")
+    return {
+        "args": "(…)" if args else "()",
+        "kwargs": shown(contents.get("kwargs") or {}),
+    }
+
+
+def _text(value: object) -> object:
+    return str(value) if isinstance(value, dict) else value

@@ -1,0 +1,46 @@
+"""A Celery app that refuses what would only seem to work."""
+
+from collections.abc import Callable
+from inspect import isasyncgenfunction, iscoroutinefunction
+from typing import Any
+
+from celery import Celery, Task
+
+from limpet.errors import ConfigurationError
+
+
+class CheckedTask(Task[..., Any]):
+    """A task whose messages are checked before it is run."""
+
+    abstract = True
+    Request = "tasks.request:Request"
+
+
+class App(Celery):
+    """Celery's, without tasks that it cannot run."""
+
+    task_cls = "tasks.app:CheckedTask"
+
+    def _task_from_fun(
+        self, fun: Callable[..., Any], *args: Any, **options: Any
+    ) -> Any:
+        _refuse_async(fun, str(args[0] if args else options.get("name")))
+        return super()._task_from_fun(fun, *args, **options)
+
+    def register_task(self, task: Any, **options: Any) -> Any:
+        """Add a task that is a class.
+
+        Raises:
+            ConfigurationError: its ``run`` is an ``async def``.
+        """
+        _refuse_async(task.run, str(task.name))
+        return super().register_task(task, **options)
+
+
+def _refuse_async(fun: Callable[..., Any], name: str) -> None:
+    # Celery calls it, gets a coroutine, and reports a success without having run it.
+    if iscoroutinefunction(fun) or isasyncgenfunction(fun):
+        raise ConfigurationError(
+            f"task {name!r} is an `async def`, which Celery would not run: make it a "
+            "plain `def` that calls asyncio.run()"
+        )

@@ -1,0 +1,100 @@
+"""Which jobs become dead letters: all that end without success and will not run again.
+
+Upkeep does not: beat sends it anew by itself.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+import structlog
+from celery.exceptions import Reject, WorkerLostError
+from celery.signals import task_failure
+
+from limpet.dead import DeadLetters, Letter, Reason
+from limpet.errors import ConfigurationError, InvalidJob, JobError, StoreUnavailable
+from limpet.names import UPKEEP_QUEUE
+from limpet.sealing import Sealer
+from limpet.settings import settings
+from tasks.blame import unexpected
+
+_KINDS: Final[tuple[tuple[type[BaseException], Reason, str], ...]] = (
+    (InvalidJob, Reason.INVALID, ""),
+    (JobError, Reason.FAILED, ""),
+    (Reject, Reason.REJECTED, "the task rejected it"),
+    (WorkerLostError, Reason.LOST, "its process died, again and again"),
+)
+
+log = structlog.get_logger(__name__)
+
+
+def bury(
+    payload: Mapping[str, Any], *, reason: Reason, error: str, **names: str
+) -> None:
+    """Keep a job for good; *names* are its ``id``, ``task`` and ``queue``.
+
+    Does not raise: where it is called nobody could do anything about it.
+    """
+    config = settings()
+    try:
+        letter = Letter.seal(
+            Sealer.of(config), payload, reason=reason, error=error, **names
+        )
+        DeadLetters(config).bury(letter)
+    except (StoreUnavailable, ConfigurationError) as problem:
+        log.error("dead_letter_lost", **names, reason=str(problem))  # noqa: TRY400 - no stack
+    else:
+        log.warning("dead_letter", **names, reason=reason.value)
+
+
+def content_id(text: bytes) -> str:
+    """Name a message that has no id by what is in it."""
+    return f"message-{hashlib.sha256(text).hexdigest()[:32]}"
+
+
+@task_failure.connect
+def bury_failed(
+    sender: Any, task_id: str, exception: BaseException, **signal: Any
+) -> None:
+    """Keep a job that failed for good."""
+    info = sender.request.delivery_info or {}
+    queue = str(info.get("routing_key") or "")
+    if queue == UPKEEP_QUEUE:
+        return
+    reason, error = _why(exception)
+    bury(
+        {"args": signal.get("args"), "kwargs": signal.get("kwargs")},
+        id=str(task_id),
+        task=str(sender.name),
+        queue=queue,
+        reason=reason,
+        error=error,
+    )
+
+
+def _why(error: BaseException) -> tuple[Reason, str]:
+    for kind, reason, text in _KINDS:
+        if isinstance(error, kind):
+            return reason, text or str(error)
+    # Whatever else it says may be a secret.
+    return Reason.FAILED, f"unexpected error: {unexpected(error)}"
+
+
+def readable(body: Any) -> dict[str, Any]:
+    """Return a message's body as a payload: its arguments, or else its text."""
+    text = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
+    if isinstance(text, str):
+        try:
+            found = json.loads(text)
+        except ValueError:
+            return {"raw": text}
+    else:
+        found = text
+    if isinstance(found, list) and len(found) == 3:  # noqa: PLR2004 - protocol 2
+        args, kwargs, _ = found
+        if isinstance(args, list) and isinstance(kwargs, dict):
+            return {"args": args, "kwargs": kwargs}
+    if isinstance(found, dict) and isinstance(found.get("kwargs", {}), dict):
+        return {"args": found.get("args") or [], "kwargs": found.get("kwargs") or {}}
+    return {"raw": json.dumps(found, default=str)}
