@@ -1,0 +1,74 @@
+"""An extractor: reads pages from standard input and writes what the rules find.
+
+``python -m extraction.child`` is run by `extraction.crew`, with an environment that
+has none of our secrets: what parses strangers' pages should know nothing. The kernel
+ends it when a page takes too long, whatever it is doing then, and bounds its memory.
+"""
+
+import json
+import os
+import resource
+import signal
+import sys
+from functools import lru_cache
+from typing import Any, BinaryIO, Final
+
+from pydantic import TypeAdapter
+
+from extraction.document import Document, kind_of
+from extraction.engine import extract
+from extraction.wire import pack, receive, send
+from limpet.errors import ExtractionFailed
+from limpet.jobs.extraction import Rule, Rules
+
+#: A tree of 10 MB of markup takes about 150 MB.
+MEMORY: Final = 1024**3
+#: Jobs of one kind come with the same rules again and again.
+_KNOWN: Final = 128
+
+_RULES: Final[TypeAdapter[dict[str, Rule]]] = TypeAdapter(Rules)
+
+
+@lru_cache(_KNOWN)
+def _rules(text: str) -> dict[str, Rule]:
+    return _RULES.validate_python(json.loads(text))
+
+
+def _answer(head: dict[str, Any], body: bytes, to: BinaryIO) -> bytes:
+    text = body.decode(errors="replace")
+    page = Document(text, head["url"], kind_of(head["content_type"], text))
+    try:
+        found = extract(
+            _rules(head["rules"]), page, at=lambda path: send(to, path.encode())
+        )
+        return pack({"found": found})
+    except ExtractionFailed as error:
+        return pack({"path": error.path, "reason": error.reason})
+
+
+def serve(pages: BinaryIO, to: BinaryIO) -> None:
+    """Answer page by page until there are no more.
+
+    An answer is frames with the paths of the rules, each before it is used, and then
+    an empty frame and the result.
+    """
+    while (head := receive(pages)) is not None and (body := receive(pages)) is not None:
+        job = json.loads(head)
+        signal.setitimer(signal.ITIMER_REAL, job["seconds"])
+        result = _answer(job, body, to)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        send(to, b"", result)
+
+
+def main() -> None:
+    """Serve the worker that started this."""
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # Nothing that a library prints may get among the frames.
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    serve(sys.stdin.buffer, answers)
+
+
+if __name__ == "__main__":
+    main()

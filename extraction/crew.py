@@ -1,0 +1,177 @@
+"""The extractors of one worker process: few, started when needed, killed when late.
+
+A selector such as ``li ~ li`` takes 80 s on a page with 5,000 list items, and a thread
+cannot be stopped; a process can. It also does its work outside of the worker's
+interpreter lock.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import IO, Any, Final, Self
+
+import structlog
+
+from extraction.wire import pack, receive, send
+from limpet.errors import ExtractionFailed
+from limpet.jobs.extraction import Rule, plain
+from limpet.settings import ROOT
+
+#: Longest time for one page; 1 MB with a hundred rules takes far below 1 s.
+SECONDS: Final = 10.0
+#: Pages after which an extractor is replaced, so that memory is given back.
+_PAGES: Final = 1000
+
+log = structlog.get_logger(__name__)
+
+
+class _Died(Exception):
+    """The extractor is gone; *path* is the rule that it was at, "" for none yet."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+
+class _Extractor:
+    def __init__(self) -> None:
+        self.pages = 0
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "extraction.child"],
+            cwd=ROOT,
+            env={"PATH": os.defpath, "PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            # A terminal's Ctrl-C is for the worker, which finishes its jobs.
+            start_new_session=True,
+        )
+
+    def ask(self, head: bytes, body: bytes) -> dict[str, Any]:
+        """Return the answer.
+
+        Raises:
+            _Died: there was none.
+        """
+        self.pages += 1
+        to, answers = self._process.stdin, self._process.stdout
+        assert to is not None
+        assert answers is not None
+        path = ""
+        try:
+            send(to, head, body)
+            while frame := receive(answers):
+                path = frame.decode()
+            result = None if frame is None else receive(answers)
+        except OSError:
+            result = None
+        if result is None:
+            raise _Died(path)
+        found: dict[str, Any] = json.loads(result)
+        return found
+
+    def end(self, *, patience: float = 0) -> int:
+        """End it; if it is about to, let it. Return its exit code."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(patience)
+        self._process.kill()
+        code = self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            _close(pipe)
+        return code
+
+
+def _close(pipe: IO[bytes] | None) -> None:
+    # What was still to be written has nobody to read it.
+    with suppress(OSError):
+        if pipe:
+            pipe.close()
+
+
+class Crew:
+    """At most *size* extractors; each has *seconds* for a page.
+
+    Thread-safe. Not to be used across a fork: make one in each process.
+    """
+
+    def __init__(self, *, size: int | None = None, seconds: float = SECONDS) -> None:
+        """*size* is by default the number of processors."""
+        self._seconds = seconds
+        self._free: list[_Extractor] = []
+        self._open = True
+        self._lock = threading.Lock()
+        self._turns = threading.BoundedSemaphore(size or os.cpu_count() or 1)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def extract(
+        self, rules: Mapping[str, Rule], text: str, *, url: str, content_type: str
+    ) -> dict[str, Any]:
+        """Return what *rules* find in the page *text* that came from *url*.
+
+        Raises:
+            ExtractionFailed: as `extraction.engine.extract`, and when it took too long
+                or too much memory.
+        """
+        job = {
+            "rules": json.dumps(plain(rules)),
+            "url": url,
+            "content_type": content_type,
+            "seconds": self._seconds,
+        }
+        with self._turns:
+            answer = self._ask(pack(job), text.encode(errors="replace"))
+        if "found" not in answer:
+            raise ExtractionFailed(answer["path"], answer["reason"])
+        found: dict[str, Any] = answer["found"]
+        return found
+
+    def close(self) -> None:
+        """End all extractors; one that is at work ends when it is done."""
+        with self._lock:
+            free, self._free, self._open = self._free, [], False
+        for one in free:
+            one.end()
+
+    def _ask(self, head: bytes, body: bytes) -> dict[str, Any]:
+        with self._lock:
+            one = self._free.pop() if self._free else _Extractor()
+        try:
+            answer = one.ask(head, body)
+        except _Died as died:
+            # Dead before its first rule, one that had waited was dead already.
+            again = not died.path and one.pages > 1
+            code = one.end(patience=1)
+            if again:
+                return self._ask(head, body)
+            reason = self._reason(code)
+            log.warning("extractor_died", path=died.path, code=code)
+            raise ExtractionFailed(died.path or "extract", reason) from None
+        except BaseException:
+            one.end()
+            raise
+        self._put_back(one)
+        return answer
+
+    def _put_back(self, one: _Extractor) -> None:
+        with self._lock:
+            if self._open and one.pages < _PAGES:
+                self._free.append(one)
+                return
+        one.end()
+
+    def _reason(self, code: int) -> str:
+        if code == -signal.SIGALRM:
+            return f"took longer than {self._seconds:g} s"
+        return (
+            "could not be used on this page: the extractor died, or ran out of memory"
+        )
