@@ -3,7 +3,9 @@
 from alembic import context
 from sqlmodel import SQLModel
 
+import limpet.dead.tables  # noqa: F401 - registers its table
 import proxies.tables  # noqa: F401 - registers its table
+import results.tables  # noqa: F401 - registers its table
 import sessions.tables  # noqa: F401 - registers its table
 
 engine = context.config.attributes["engine"]
