@@ -68,7 +68,7 @@ class LabProxy:
             writer.write(b"\x01\x01")
             return
         writer.write(b"\x01\x00")
-        host, port = await _socks_target(reader)
+        host, port = await socks_target(reader)
         try:
             upstream = await self._open(host, port)
         except OSError:
@@ -164,7 +164,7 @@ def _answer(writer: StreamWriter, status: int, headers: str = "") -> None:
     writer.write(text.encode())
 
 
-async def _socks_target(reader: StreamReader) -> tuple[str, int]:
+async def socks_target(reader: StreamReader) -> tuple[str, int]:
     _version, _command, _reserved, kind = await reader.readexactly(4)
     if kind == 1:
         host = socket.inet_ntop(socket.AF_INET, await reader.readexactly(4))
@@ -193,7 +193,9 @@ async def _relay_answer(
             writer.write(data)
             await writer.drain()
             left -= len(data)
-        return goes_on and not left
+        if left:
+            raise EOFError  # as it came: cut off
+        return goes_on
     if headers.get("transfer-encoding", "").lower() == "chunked":
         await _relay_chunks(upstream, writer)
         return goes_on
@@ -218,11 +220,14 @@ async def _tunnel(one: Upstream, other: Upstream) -> None:
 
 
 async def _pipe(reader: StreamReader, writer: StreamWriter) -> None:
-    with contextlib.suppress(OSError):
+    try:
         while data := await reader.read(65536):
             writer.write(data)
             await writer.drain()
         writer.write_eof()
+    except OSError:
+        # What breaks on one side breaks on the other.
+        writer.close()
 
 
 def main() -> None:

@@ -55,13 +55,14 @@ async def _client(reader: StreamReader, writer: StreamWriter) -> None:
             return
         head = first + await reader.readuntil(b"\r\n\r\n")
         method, target, _ = head.decode("latin1").split(" ", 2)
-        await (_drip(writer, _OK) if method == "CONNECT" else _page(target, writer))
+        # A proxy is asked for a whole URL, a site for a path.
+        path = "/" + target.rpartition("://")[2].partition("/")[2]
+        await (_drip(writer, _OK) if method == "CONNECT" else answer(path, writer))
     writer.close()
 
 
-async def _page(target: str, writer: StreamWriter) -> None:
-    # A proxy is asked for a whole URL, a site for a path.
-    path = "/" + target.rpartition("://")[2].partition("/")[2]
+async def answer(path: str, writer: StreamWriter) -> None:
+    """Serve the page at *path*, in its own way."""
     name = path.partition("?")[0]
     begin = _PAGES.get(name)
     if begin is None:

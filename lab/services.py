@@ -41,6 +41,8 @@ class Services:
             "LIMPET_ENV_FILE": os.devnull,
             "LIMPET_EMBEDDED_REDIS_PORT": str(redis),
             "LIMPET_SNAPSHOT_INTERVAL_SECONDS": "5",
+            # Jobs may not go to loopback, where the lab's site is, unless told so.
+            "LIMPET_ALLOW_PRIVATE_HOSTS": "127.0.0.0/8",
             "FLOWER_PORT": str(self.flower_port),
         }
         self._process: subprocess.Popen[bytes] | None = None

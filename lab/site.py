@@ -5,12 +5,21 @@ It prints ``ready PORT`` when it serves, and keeps its log in memory:
 """
 
 import argparse
+import gzip
 import logging
+import sys
 import time
+import zlib
 
+import brotli
 from flask import Flask, Response, jsonify, redirect, request
 from waitress import create_server
 from werkzeug.wrappers import Response as WsgiResponse
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 app = Flask(__name__)
 log: list[tuple[str, int, str]] = []
@@ -40,7 +49,39 @@ def shop(visitor: str, page: int) -> Response:
 def whoami() -> Response:
     """Say what the site sees of its visitor."""
     headers = {name.lower(): value for name, value in request.headers.items()}
-    return jsonify(address=request.remote_addr, headers=headers)
+    # Of the connection that it came over: the proxy's, one for each of its clients'.
+    port = int(request.environ["REMOTE_PORT"])
+    return jsonify(address=request.remote_addr, port=port, headers=headers)
+
+
+@app.route("/echo", methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
+def echo() -> Response:
+    """Say what was asked for, and in which words."""
+    return jsonify(
+        method=request.method,
+        headers={name.lower(): value for name, value in request.headers.items()},
+        query=request.query_string.decode(),
+        body=request.get_data(as_text=True),
+    )
+
+
+@app.route("/redirect-as/<int:code>", methods=["GET", "HEAD", "POST", "PUT"])
+def redirect_as(code: int) -> WsgiResponse:
+    """Redirect to ``to`` with any status."""
+    return redirect(request.args["to"], code)
+
+
+@app.get("/encoded/<coding>")
+def encoded(coding: str) -> Response:
+    """Serve a page in a content coding."""
+    page = b"<p>" + b"packed " * 1000
+    pack = {
+        "gzip": gzip.compress,
+        "deflate": zlib.compress,
+        "br": brotli.compress,
+        "zstd": zstd.compress,
+    }[coding]
+    return Response(pack(page), headers={"Content-Encoding": coding})
 
 
 @app.get("/redirect/<int:times>")
@@ -56,9 +97,49 @@ def redirect_to() -> WsgiResponse:
     return redirect(request.args["url"])
 
 
+@app.route("/order/<visitor>", methods=["POST", "PUT"])
+def order(visitor: str) -> str:
+    """Take an order, and be slow to say so."""
+    log.append((visitor, 0, request.remote_addr or ""))
+    time.sleep(min(request.args.get("delay", 0.0, type=float), 30))
+    return "taken"
+
+
+@app.get("/limited/<visitor>")
+def limited(visitor: str) -> tuple[str, int, dict[str, str]]:
+    """Answer 429 to the first ``times`` requests, and ask to wait ``after`` seconds."""
+    log.append((visitor, 0, request.remote_addr or ""))
+    came = sum(entry[0] == visitor for entry in log)
+    if came <= request.args.get("times", 1, type=int):
+        return "too many", 429, {"Retry-After": request.args.get("after", "1")}
+    return "welcome", 200, {}
+
+
+@app.get("/robots.txt")
+def robots() -> Response:
+    return Response("User-agent: *\nDisallow: /private/\n", mimetype="text/plain")
+
+
+@app.get("/private/<path:page>")
+def private(page: str) -> str:
+    log.append((page, 0, request.remote_addr or ""))
+    return "private"
+
+
+@app.get("/text/<int:count>")
+def text(count: int) -> Response:
+    return Response("x" * count, mimetype="text/plain")
+
+
 @app.get("/status/<int:code>")
 def status(code: int) -> tuple[str, int]:
     return f"status {code}", code
+
+
+@app.get("/unless/<address>")
+def unless(address: str) -> tuple[str, int]:
+    """Refuse who comes from *address*."""
+    return ("not you", 403) if request.remote_addr == address else ("welcome", 200)
 
 
 @app.get("/bytes/<int:count>")

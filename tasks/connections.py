@@ -4,11 +4,10 @@ One TLS context a process, a deadline over each step, and credentials in UTF-8.
 """
 
 import base64
+import re
 import socket
 import ssl
-import time
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, partial
 from typing import Any, Final
 
 import certifi
@@ -17,90 +16,65 @@ from requests.utils import get_auth_from_url
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.contrib.socks import SOCKSConnection
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    NameResolutionError,
-    NewConnectionError,
-)
 
 from tasks import socks
-from tasks.deadline import current
+from tasks.deadline import Stage, current
+from tasks.dialling import dial, resolve
+from tasks.guard import Guard
+from tasks.head import Response
 
-#: A dead proxy is known by its dial, long before a slow page is.
-_DIAL_TIMEOUT: Final = 10.0
-#: Names looked up at a time; a resolver that hangs must not take every thread.
-_RESOLVERS: Final = 8
+_CONNECT_STATUS: Final = re.compile(r"Tunnel connection failed: (\d{3})")
+
+
+class TunnelRefused(OSError):
+    """The proxy answered CONNECT with *status*."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
 
 
 @cache
-def _tls() -> ssl.SSLContext:
+def _tls(ca_file: str) -> ssl.SSLContext:
     """One context a process.
 
     requests makes one a connection, and loads the CA bundle each time: 17 ms of CPU and
     700 KB, measured with requests 2.34 (see psf/requests#6767).
     """
-    return ssl.create_default_context(cafile=certifi.where())
-
-
-@cache
-def _resolver() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(_RESOLVERS, thread_name_prefix="names")
-
-
-def _resolve(host: str, port: int) -> list[Any]:
-    # Nothing can interrupt the C library's look-up: so it is waited for elsewhere.
-    kind = socket.SOCK_STREAM
-    found = _resolver().submit(socket.getaddrinfo, host, port, type=kind)
-    try:
-        return found.result(min(_DIAL_TIMEOUT, current.get().left))
-    finally:
-        found.cancel()
-
-
-def _dial(made: HTTPConnection, host: str, port: int) -> socket.socket:
-    """Connect to *host*: the proxy or, for a direct pool, the site."""
-    deadline = current.get()
-    deadline.dialling = True
-    end = time.monotonic() + min(_DIAL_TIMEOUT, deadline.left)
-    try:
-        failure: OSError = OSError("no address")
-        for family, kind, protocol, _, address in _resolve(host, port):
-            sock = socket.socket(family, kind, protocol)
-            try:
-                sock.settimeout(max(0.001, end - time.monotonic()))
-                sock.connect(address)
-            except OSError as error:
-                sock.close()
-                failure = error
-                continue
-            return _ready(sock)
-        raise failure
-    except socket.gaierror as error:
-        raise NameResolutionError(host, made, error) from error
-    except TimeoutError as error:
-        raise ConnectTimeoutError(made, "no connection in time") from error
-    except OSError as error:
-        raise NewConnectionError(made, type(error).__name__) from error
-
-
-def _ready(sock: socket.socket) -> socket.socket:
-    deadline = current.get()
-    deadline.dialling = False
-    deadline.watch(sock)
-    # Who is late is shut down by the deadline; this is only for its thread's death.
-    sock.settimeout(deadline.left + 1)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return sock
+    made = ssl.create_default_context(cafile=certifi.where())
+    if ca_file:
+        made.load_verify_locations(ca_file)
+    return made
 
 
 class _Plain(HTTPConnection):
+    response_class = Response
+    #: Judges what a look-up of ours finds.
+    guard: Guard | None = None
+
     def _new_conn(self) -> socket.socket:
-        return _dial(self, self._dns_host, self.port)
+        # What is dialled is the proxy: where it is, is its owner's business.
+        guard = None if self.proxy else self.guard
+        sock = dial(self, self._dns_host, self.port, guard)
+        current.get().stage = Stage.SEND
+        return sock
 
     def request(self, *args: Any, **kwargs: Any) -> None:
-        if self.sock is not None:  # kept from an earlier fetch
-            current.get().watch(self.sock)
+        if self.sock is not None:
+            deadline = current.get()
+            # One that was just dialled is watched already.
+            if deadline.stage is not Stage.SEND:
+                deadline.reused = True
+                deadline.stage = Stage.SEND
+                deadline.watch(self.sock)
         super().request(*args, **kwargs)
+
+    def getresponse(self) -> Any:
+        deadline = current.get()
+        deadline.stage = Stage.WAIT
+        answer = super().getresponse()
+        deadline.stage = Stage.BODY
+        return answer
 
 
 class _Socks(_Plain, SOCKSConnection):
@@ -110,62 +84,125 @@ class _Socks(_Plain, SOCKSConnection):
         host = self._dns_host.strip("[]")
         if not options["rdns"]:
             host = self._look_up(host)
-        sock = _dial(self, *place)
+        sock = dial(self, *place, None)
+        deadline = current.get()
+        deadline.stage = Stage.SOCKS
         try:
             user, password = options["username"], options["password"]
             socks.connect(sock, host, self.port, user, password)
-        except BaseException:
+        except BaseException as error:
             sock.close()
+            if isinstance(error, ConnectionError):
+                # urllib3 takes a reset here for one of the site, and waits for it.
+                raise socks.SocksError from None
             raise
+        deadline.stage = Stage.SEND
         return sock
 
     def _look_up(self, host: str) -> str:
         try:
-            return str(_resolve(host, self.port)[0][4][0])
+            found = resolve(host, self.port)
         except (socket.gaierror, TimeoutError):
             raise socks.SocksError(socks.UNREACHABLE) from None
+        good = self.guard.choose(host, found) if self.guard else found
+        return str(good[0][4][0])
 
 
-class _Tls(_Plain, HTTPSConnection):
+class _Encrypted(HTTPConnection):
+    def _new_conn(self) -> socket.socket:
+        sock = super()._new_conn()
+        forwards = self.proxy is not None and not self.proxy_is_tunneling
+        current.get().stage = Stage.PROXY_TLS if forwards else Stage.TLS
+        return sock
+
+    def _connect_tls_proxy(self, hostname: str, sock: socket.socket) -> ssl.SSLSocket:
+        current.get().stage = Stage.PROXY_TLS
+        return super()._connect_tls_proxy(hostname, sock)  # type: ignore[misc,no-any-return] # of HTTPSConnection
+
+    def _tunnel(self) -> None:
+        current.get().stage = Stage.TUNNEL
+        try:
+            super()._tunnel()
+        except OSError as error:
+            # The text goes on with what the proxy wrote: that is for nobody.
+            status = _CONNECT_STATUS.match(str(error))
+            if not status:
+                raise
+            raise TunnelRefused(int(status[1])) from None
+        current.get().stage = Stage.TLS
+
+    def connect(self) -> None:
+        super().connect()
+        current.get().stage = Stage.SEND
+
+
+class _Tls(_Encrypted, _Plain, HTTPSConnection):
     pass
 
 
-class _SocksTls(_Socks, HTTPSConnection):
+class _SocksTls(_Encrypted, _Socks, HTTPSConnection):
     pass
 
 
-class _PlainPool(HTTPConnectionPool):
+class _Guarded(HTTPConnectionPool):
+    """A pool whose connections know the guard."""
+
+    def __init__(self, *args: Any, guard: Guard, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._guard = guard
+
+    def _new_conn(self) -> Any:
+        made = super()._new_conn()
+        made.guard = self._guard  # type: ignore[attr-defined] # they are ours
+        return made
+
+
+class _PlainPool(_Guarded):
     ConnectionCls = _Plain
 
 
-class _TlsPool(HTTPSConnectionPool):
+class _TlsPool(_Guarded, HTTPSConnectionPool):
     ConnectionCls = _Tls
 
 
-class _SocksPool(HTTPConnectionPool):
+class _SocksPool(_Guarded):
     ConnectionCls = _Socks
 
 
-class _SocksTlsPool(HTTPSConnectionPool):
+class _SocksTlsPool(_Guarded, HTTPSConnectionPool):
     ConnectionCls = _SocksTls
-
-
-_POOLS: Final = {"http": _PlainPool, "https": _TlsPool}
-_SOCKS_POOLS: Final = {"http": _SocksPool, "https": _SocksTlsPool}
 
 
 class Adapter(HTTPAdapter):
     """Makes the connections above; every fetch is within a deadline."""
 
+    def __init__(self, guard: Guard, ca_file: str = "") -> None:
+        self._guard = guard
+        self._context = _tls(ca_file)
+        super().__init__(pool_connections=4, pool_maxsize=2, max_retries=0)
+
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, ssl_context=_tls(), **kwargs)
-        self.poolmanager.pool_classes_by_scheme = _POOLS
+        super().init_poolmanager(*args, ssl_context=self._context, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = self._pools(_PlainPool, _TlsPool)
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        made = super().proxy_manager_for(proxy, ssl_context=_tls(), **kwargs)
-        over_socks = proxy.startswith("socks")
-        made.pool_classes_by_scheme = _SOCKS_POOLS if over_socks else _POOLS
+        if made := self.proxy_manager.get(proxy):
+            return made
+        if proxy.startswith("https"):
+            kwargs["proxy_ssl_context"] = self._context
+        made = super().proxy_manager_for(proxy, ssl_context=self._context, **kwargs)
+        made.pool_classes_by_scheme = (
+            self._pools(_SocksPool, _SocksTlsPool)
+            if proxy.startswith("socks")
+            else self._pools(_PlainPool, _TlsPool)
+        )
         return made
+
+    def _pools(self, plain: Any, tls: Any) -> Any:
+        return {
+            "http": partial(plain, guard=self._guard),
+            "https": partial(tls, guard=self._guard),
+        }
 
     def proxy_headers(self, proxy: str) -> dict[str, str]:
         """Log in to *proxy*; requests would fail on what Latin-1 lacks."""

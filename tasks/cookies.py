@@ -2,10 +2,17 @@
 
 import time
 from collections.abc import Iterable
+from http.client import HTTPMessage
 from http.cookiejar import Cookie
 from typing import Any
 
-from requests.cookies import RequestsCookieJar
+from requests import Request
+from requests.cookies import (
+    MockRequest,
+    MockResponse,
+    RequestsCookieJar,
+    get_cookie_header,
+)
 
 
 def to_json(jar: RequestsCookieJar) -> list[dict[str, Any]]:
@@ -67,3 +74,18 @@ def _cookie(item: dict[str, Any], expires: int | None) -> Cookie:
         comment_url=None,
         rest=rest,
     )
+
+
+def header(jar: RequestsCookieJar, url: str) -> str:
+    """Return the ``Cookie`` header that goes to *url*; empty for none."""
+    request = Request("GET", url).prepare()
+    return get_cookie_header(jar, request) or ""  # type: ignore[no-untyped-call] # of requests
+
+
+def take(jar: RequestsCookieJar, url: str, lines: Iterable[str]) -> None:
+    """Put into *jar* what *url* answered in its ``Set-Cookie`` headers."""
+    message = HTTPMessage()
+    for line in lines:
+        message.add_header("Set-Cookie", line)
+    request = Request("GET", url).prepare()
+    jar.extract_cookies(MockResponse(message), MockRequest(request))  # type: ignore[arg-type] # as requests does

@@ -6,22 +6,43 @@ which ends any wait on it, in TLS or in a handshake too.
 """
 
 import contextlib
+import math
 import os
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from contextvars import ContextVar
+from enum import StrEnum
 from typing import Final
 
 
+class Stage(StrEnum):
+    """How far a request has come: what it waits for."""
+
+    START = "before the dial"
+    DIAL = "at the dial"
+    PROXY_TLS = "at the proxy's TLS handshake"
+    TUNNEL = "at the proxy's CONNECT"
+    SOCKS = "at the proxy's SOCKS handshake"
+    TLS = "at the site's TLS handshake"
+    SEND = "as the request was sent"
+    WAIT = "before the answer"
+    HEAD = "within the headers"
+    BODY = "within the body"
+
+
 class Deadline:
-    """The end of one fetch; *dialling* says that its proxy has not answered yet."""
+    """The end of one fetch, and how far it has come.
+
+    *reused* says that the request went out on a connection that was kept.
+    """
 
     def __init__(self, seconds: float) -> None:
         self.start = time.monotonic()
         self.at = self.start + seconds
-        self.dialling = False
+        self.stage = Stage.START
+        self.reused = False
         self._socket: socket.socket | None = None
         self._lock = threading.Lock()
 
@@ -81,6 +102,8 @@ class Watchdog:
         self._armed: set[Deadline] = set()
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
+        #: When the thread looks again: to wake it for each fetch would cost a switch.
+        self._wakes = math.inf
 
     @contextlib.contextmanager
     def deadline(self, seconds: float) -> Iterator[Deadline]:
@@ -90,7 +113,9 @@ class Watchdog:
         with self._changed:
             self._armed.add(made)
             self._start()
-            self._changed.notify()
+            if made.at < self._wakes:
+                self._wakes = made.at
+                self._changed.notify()
         try:
             yield made
         finally:
@@ -114,5 +139,6 @@ class Watchdog:
                 self._armed.difference_update(late)
                 for one in late:
                     one.ring()
-                nearest = min((one.at for one in self._armed), default=None)
-                self._changed.wait(None if nearest is None else nearest - now)
+                self._wakes = min((one.at for one in self._armed), default=math.inf)
+                nothing = self._wakes == math.inf
+                self._changed.wait(None if nothing else self._wakes - now)

@@ -1,28 +1,30 @@
 """Pages over HTTP: `requests` on a session's own proxy and kept connections."""
 
-import threading
-from collections import OrderedDict
-from dataclasses import dataclass, replace
+import http.client
+import ssl
+from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import requests
+from requests.structures import CaseInsensitiveDict
 
-from limpet.errors import Blame, FetchError
+from limpet.errors import LimpetError
+from limpet.settings import Settings
 from sessions import Lease
-from tasks import cookies
-from tasks.blame import classify, late, made_by_proxy
+from tasks.blame import causes, classify, late, made_by_proxy, site_s
+from tasks.blocks import Blocks
+from tasks.clients import Clients
 from tasks.connections import Adapter
-from tasks.deadline import Deadline, Watchdog
-from tasks.job import web_url
+from tasks.deadline import Deadline, Stage, Watchdog
+from tasks.fetching import Request
+from tasks.guard import Guard
+from tasks.hops import Hop, cap, follow
+from tasks.page import Page
 
-#: Sessions whose connections one process keeps open.
-_KEPT: Final = 512
-_MAX_REDIRECTS: Final = 10
-_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _CHUNK: Final = 65_536
-#: A redirect's body is read so that its connection can be kept; not if it is longer.
-_REDIRECT_BYTES: Final = 65_536
+#: Methods that do the same when done twice (RFC 9110, section 9.2.2).
+_IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 
 
 class _Client(requests.Session):
@@ -33,189 +35,184 @@ class _Client(requests.Session):
         """
 
 
-def _client(lease: Lease, user_agent: str) -> requests.Session:
-    made = _Client()
-    # The environment's HTTP_PROXY would silently win over the session's proxy.
-    made.trust_env = False
-    if not lease.proxy.direct:
-        made.proxies = {"http": lease.proxy.url, "https": lease.proxy.url}
-    made.headers["User-Agent"] = user_agent
-    adapter = Adapter(pool_connections=4, pool_maxsize=2, max_retries=0)
-    made.mount("http://", adapter)
-    made.mount("https://", adapter)
-    return made
-
-
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    """A client that nobody uses; it fits a lease of the same binding."""
-
-    binding: tuple[int, int, str]
-    version: int
-    client: requests.Session
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """What came back; *headers* have lower-case names, *elapsed* is in seconds."""
-
-    url: str
-    status: int
-    headers: dict[str, str]
-    body: bytes
-    truncated: bool
-    elapsed: float
-    redirects: int
-
-
 class Fetcher:
-    """Fetches pages; keeps one client, so one set of connections, per session.
+    """Fetches pages; keeps one client, so one set of connections, per session."""
 
-    A client belongs to the lease that fetches with it until `keep` or `drop`: a holder
-    that has lost its lease cannot touch what the next one uses.
-    """
-
-    def __init__(self, *, user_agent: str) -> None:
+    def __init__(
+        self,
+        *,
+        user_agent: str,
+        guard: Guard | None = None,
+        blocks: Blocks | None = None,
+        ca_file: str = "",
+    ) -> None:
         self._user_agent = user_agent
+        self._guard = guard or Guard()
+        self._blocks = blocks or Blocks()
+        self._ca_file = ca_file
         self._watchdog = Watchdog()
-        self._used: dict[tuple[str, str], requests.Session] = {}
-        self._kept: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
-        self._lock = threading.Lock()
+        self._clients = Clients(self._client)
 
-    def get(self, lease: Lease, url: str, *, timeout: float, max_bytes: int) -> Page:
-        """Fetch *url* through the lease's proxy within *timeout* seconds.
+    def fetch(self, lease: Lease, request: Request) -> Page:
+        """Fetch through the lease's proxy, within the request's timeout.
+
+        A page that is a block is marked so, not raised.
 
         Raises:
             FetchError: it could not be fetched. Its text has no URL or credential.
+            AddressRefused: the URL, or where it redirects to, is not for jobs.
         """
-        client = self._client_of(lease)
-        with self._watchdog.deadline(timeout) as deadline:
-            try:
-                return self._follow(client, lease, url, max_bytes, deadline)
-            except Exception as error:
-                # What it says may hold a URL with a password: nothing of it goes on.
-                if deadline.over:
-                    raise late(dialling=deadline.dialling) from None
-                if isinstance(error, FetchError):
-                    raise
-                raise classify(error) from None
+        client = self._clients.of(lease)
+        with self._watchdog.deadline(request.timeout) as deadline:
+            fetch = _Fetch(client, lease, request, deadline)
+            page = follow(fetch.send, lease, request, self._guard)
+        return self._blocks.judge(page, request.blocks)
 
     def cookies(self, lease: Lease) -> list[dict[str, Any]]:
         """Return the session's cookies: as they were, if the site changed none."""
-        held = cookies.to_json(self._client_of(lease).cookies)
-        before = cookies.to_json(cookies.to_jar(lease.state.cookies))
-        return lease.state.cookies if held == before else held
+        return self._clients.cookies(lease)
 
     def keep(self, lease: Lease, version: int) -> None:
         """Keep the connections for the session's next lease.
 
         *version* is what its state got; below 0 the session is gone.
         """
-        if version < 0:
-            self.drop(lease)
-            return
-        name = (lease.pool, lease.session)
-        with self._lock:
-            client = self._used.pop(_holder(lease), None)
-            if client is None:
-                return
-            stale = [self._kept.pop(name, None)]
-            self._kept[name] = _Kept(_binding(lease), version, client)
-            if len(self._kept) > _KEPT:
-                stale.append(self._kept.popitem(last=False)[1])
-        for one in filter(None, stale):
-            one.client.close()
+        self._clients.keep(lease, version)
 
     def drop(self, lease: Lease) -> None:
         """Close the lease's connections: what happened on them is not known."""
-        with self._lock:
-            client = self._used.pop(_holder(lease), None)
-        if client:
-            client.close()
+        self._clients.drop(lease)
 
-    def _client_of(self, lease: Lease) -> requests.Session:
-        stale = None
-        with self._lock:
-            if client := self._used.get(_holder(lease)):
-                return client
-            kept = self._kept.pop((lease.pool, lease.session), None)
-            if kept and kept.binding != _binding(lease):
-                stale, kept = kept, None
-            client = kept.client if kept else _client(lease, self._user_agent)
-            self._used[_holder(lease)] = client
-        if stale:
-            stale.client.close()
-        if kept is None or kept.version != lease.state.version:
-            client.cookies = cookies.to_jar(lease.state.cookies)
-        return client
-
-    def _follow(
-        self,
-        client: requests.Session,
-        lease: Lease,
-        url: str,
-        cap: int,
-        deadline: Deadline,
-    ) -> Page:
-        forwarded = lease.proxy.scheme in {"http", "https"}
-        for hop in range(_MAX_REDIRECTS + 1):
-            page = _hop(client, url, cap, deadline)
-            if forwarded and urlsplit(url).scheme == "http":
-                fault = made_by_proxy(page.status, page.headers)
-                if fault:
-                    raise fault
-            target = page.headers.get("location")
-            if page.status not in _REDIRECTS or not target:
-                return replace(page, redirects=hop)
-            url = _next(page.url, target)
-        raise FetchError(Blame.TARGET, "redirects", f"more than {_MAX_REDIRECTS}")
+    def _client(self, lease: Lease) -> requests.Session:
+        made = _Client()
+        # The environment's HTTP_PROXY would silently win over the session's proxy, and
+        # a .netrc would log in to sites.
+        made.trust_env = False
+        if not lease.proxy.direct:
+            made.proxies = {"http": lease.proxy.url, "https": lease.proxy.url}
+        made.headers["User-Agent"] = self._user_agent
+        adapter = Adapter(self._guard, self._ca_file)
+        made.mount("http://", adapter)
+        made.mount("https://", adapter)
+        return made
 
 
-def _hop(client: requests.Session, url: str, cap: int, deadline: Deadline) -> Page:
-    with client.get(
-        url, stream=True, allow_redirects=False, timeout=deadline.left + 1
-    ) as answer:
-        if answer.status_code in _REDIRECTS and "location" in answer.headers:
-            cap = min(cap, _REDIRECT_BYTES)
-        body = bytearray()
-        while len(body) <= cap and (
-            chunk := answer.raw.read1(_CHUNK, decode_content=True)
-        ):
-            body += chunk
-        # A connection that was shut down looks like the end of a page.
-        if deadline.over:
-            raise TimeoutError
-        return Page(
-            url=answer.url,
-            status=answer.status_code,
-            headers={k.lower(): v for k, v in answer.headers.items()},
-            body=bytes(body[:cap]),
-            truncated=len(body) > cap,
-            elapsed=deadline.elapsed,
-            redirects=0,
+def fetcher_of(settings: Settings) -> Fetcher:
+    """Make the fetcher that *settings* describe."""
+    return Fetcher(
+        user_agent=settings.user_agent,
+        guard=Guard.of(settings),
+        blocks=Blocks.of(settings),
+        ca_file=str(settings.ca_file or ""),
+    )
+
+
+@dataclass(slots=True)
+class _Fetch:
+    """One fetch: its requests, one after the other."""
+
+    client: requests.Session
+    lease: Lease
+    request: Request
+    deadline: Deadline
+
+    def send(self, hop: Hop) -> Page:
+        """Send one request; errors are ours, without a word of the original."""
+        direct = self.lease.proxy.direct
+        try:
+            page = self._send(hop)
+        except LimpetError:
+            raise
+        except Exception as error:  # noqa: BLE001 - all are made ours
+            # What it says may hold a URL with a password: nothing of it goes on.
+            stage = self.deadline.stage
+            if self.deadline.over:
+                raise (site_s(late(stage)) if direct else late(stage)) from None
+            raise classify(
+                error, stage, direct=direct, forwarded=self._forwarded(hop)
+            ) from None
+        if self._forwarded(hop) and (fault := made_by_proxy(page.status, page.headers)):
+            raise fault
+        return page
+
+    def _forwarded(self, hop: Hop) -> bool:
+        through = self.lease.proxy.scheme in {"http", "https"}
+        return through and urlsplit(hop.url).scheme == "http"
+
+    def _send(self, hop: Hop) -> Page:
+        self.deadline.stage = Stage.START
+        try:
+            return self._once(hop)
+        except Exception as error:
+            if not self._stale(hop, error):
+                raise
+        # The other side had closed what was kept; it has not seen this request.
+        for adapter in self.client.adapters.values():
+            adapter.close()
+        self.deadline.stage = Stage.START
+        return self._once(hop)
+
+    def _stale(self, hop: Hop, error: Exception) -> bool:
+        early = self.deadline.stage in {Stage.SEND, Stage.WAIT}
+        return (
+            early
+            and self.deadline.reused
+            and not self.deadline.over
+            and hop.method in _IDEMPOTENT
+            and any(map(_closed, causes(error)))
         )
 
+    def _once(self, hop: Hop) -> Page:
+        with self.client.send(
+            self._prepared(hop),
+            stream=True,
+            allow_redirects=False,
+            timeout=self.deadline.left + 1,
+            proxies=self.client.proxies,
+        ) as answer:
+            headers = {k.lower(): v for k, v in answer.headers.items()}
+            most = cap(self.request, answer.status_code, headers)
+            body, truncated = self._read(answer.raw, most)
+            return Page(
+                url=answer.url,
+                status=answer.status_code,
+                headers=headers,
+                body=body,
+                truncated=truncated,
+                elapsed=self.deadline.elapsed,
+                wire=answer.raw.tell(),
+                reused=self.deadline.reused,
+            )
 
-def _holder(lease: Lease) -> tuple[str, str]:
-    return (lease.pool, lease.token)
+    def _prepared(self, hop: Hop) -> requests.PreparedRequest:
+        """Make what is sent: the hop's own URL, as the guard has judged it.
+
+        `requests.Session.request` would take a third of the time that a page takes, to
+        read the URL again and to merge settings that nobody gave.
+        """
+        made = requests.PreparedRequest()
+        made.method, made.url = hop.method, hop.url
+        headers = CaseInsensitiveDict(self.client.headers)
+        headers.update(hop.headers)
+        made.prepare_headers(headers)
+        made.prepare_cookies(self.client.cookies)
+        made.prepare_body(hop.body, None)
+        return made
+
+    def _read(self, raw: Any, most: int) -> tuple[bytes, bool]:
+        body = bytearray()
+        while len(body) <= most and (chunk := raw.read1(_CHUNK, decode_content=True)):
+            body += chunk
+            if self.deadline.over:
+                break
+        # A connection that was shut down looks like the end of a page.
+        if self.deadline.over:
+            raise TimeoutError
+        truncated = len(body) > most
+        del body[most:]
+        return bytes(body), truncated
 
 
-def _binding(lease: Lease) -> tuple[int, int, str]:
-    return (lease.incarnation, lease.generation, lease.proxy.url)
-
-
-def _next(base: str, target: str) -> str:
-    try:
-        return web_url(urljoin(base, _location(target.encode("latin-1"))))
-    except ValueError:
-        raise FetchError(
-            Blame.TARGET, "redirect_url", "the site redirects to no web address"
-        ) from None
-
-
-def _location(raw: bytes) -> str:
-    """Read a header as browsers do: UTF-8, and what is none byte by byte."""
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        return "".join(chr(one) if one < 0x80 else f"%{one:02X}" for one in raw)  # noqa: PLR2004 - ASCII
+def _closed(error: BaseException) -> bool:
+    closed = (ConnectionError, http.client.RemoteDisconnected, ssl.SSLEOFError)
+    return isinstance(error, closed)

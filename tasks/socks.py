@@ -24,7 +24,8 @@ class SocksError(OSError):
     """The proxy did not connect; *reply* is its code, 0 if it did not get that far."""
 
     def __init__(self, reply: int = 0, *, auth: bool = False) -> None:
-        super().__init__(reply, auth)
+        # Two arguments would be an errno and its text, which urllib3 acts upon.
+        super().__init__((reply, auth))
         self.reply = reply
         self.auth = auth
 

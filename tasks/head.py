@@ -1,0 +1,46 @@
+"""The head of an answer, read with bounds that http.client lacks."""
+
+import http.client
+from typing import Any, Final
+
+from tasks.deadline import Stage, current
+
+#: All headers of an answer together; browsers take 256 KB.
+_HEAD_MAX: Final = 262_144
+
+
+class _Head:
+    """Reads the head of an answer: bounded, and not taken for whole when it is not.
+
+    http.client has no bound for all headers together, nor for all the ``100 Continue``
+    before them, and takes the end of a connection for the end of the headers.
+    """
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self._left = _HEAD_MAX
+
+    def readline(self, limit: int = -1) -> bytes:
+        line: bytes = self._file.readline(limit)
+        deadline = current.get()
+        if line and deadline.stage is Stage.WAIT:
+            deadline.stage = Stage.HEAD
+        elif not line and deadline.stage is Stage.HEAD:
+            raise ConnectionError
+        self._left -= len(line)
+        if self._left < 0:
+            raise http.client.HTTPException
+        return line
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
+class Response(http.client.HTTPResponse):
+    def begin(self) -> None:
+        file = self.fp
+        self.fp = _Head(file)  # type: ignore[assignment] # it reads lines
+        try:
+            super().begin()
+        finally:
+            self.fp = file

@@ -1,0 +1,53 @@
+"""What a fetch brings back."""
+
+from dataclasses import dataclass, field
+
+from w3lib.encoding import html_to_unicode
+
+from limpet.errors import Blame, FetchError
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Why an answer is a block; *retry_after* is in seconds, `None` if not said."""
+
+    reason: str
+    retry_after: float | None = None
+
+    def error(self) -> FetchError:
+        """Return what a job fails with that may not have such a page."""
+        return FetchError(Blame.BLOCK, "blocked", self.reason, self.retry_after)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What came back from *url*, the last one of all redirects.
+
+    *headers* have lower-case names, those that came twice joined by a comma. *body* is
+    decoded (gzip, br, deflate, zstd), *truncated* where it was longer than was asked
+    for; *wire* counts the bytes that came for it. *elapsed* is in seconds. *block* says
+    that this is no page: the target refuses the proxy, or wants to see a human.
+    """
+
+    url: str = field(repr=False)
+    status: int
+    headers: dict[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    truncated: bool = False
+    elapsed: float = 0.0
+    redirects: int = 0
+    wire: int = 0
+    reused: bool = False
+    block: Block | None = None
+
+    @property
+    def content_type(self) -> str:
+        return self.headers.get("content-type", "")
+
+    def text(self) -> str:
+        """Return the body as text.
+
+        In the charset of its byte order mark, its header or its ``<meta>``, as browsers
+        find it.
+        """
+        return html_to_unicode(self.content_type, self.body)[1]
