@@ -1,5 +1,6 @@
 """The way to the session Redis."""
 
+import re
 from functools import cache
 from typing import Any, Final, cast
 
@@ -22,7 +23,12 @@ from redis.exceptions import (
 )
 from redis.retry import Retry
 
-from limpet.errors import ConfigurationError, StoreUnavailable
+from limpet.errors import (
+    ConfigurationError,
+    LimpetError,
+    ScriptFailed,
+    StoreUnavailable,
+)
 from limpet.settings import Settings
 
 #: A frozen server must not hold a job for ever; scripts take well under 10 ms.
@@ -46,6 +52,8 @@ _CODES: Final = {
     "OOM": "Redis is out of memory",
     "NOAUTH": "Redis wants a password",
 }
+#: An error of Lua itself. One of a command that a script has called has an ``@`` there.
+_BROKEN: Final = re.compile(r"compiling script|(?<!@)user_script:\d+: ")
 
 
 @cache
@@ -76,8 +84,11 @@ def session_redis(settings: Settings) -> Redis:
     return connect(settings.sessions_url, cluster=settings.redis_cluster)
 
 
-def store_error(error: Exception) -> StoreUnavailable:
-    """Say in one line what is wrong; the address, which may hold a password, is not."""
+def store_error(error: Exception) -> LimpetError:
+    """Say in one line what is wrong; the address, which may hold a password, is not.
+
+    `StoreUnavailable` for what passes, `ScriptFailed` for what does not.
+    """
     for kind, reason in _REASONS.items():
         if isinstance(error, kind):
             return StoreUnavailable(reason)
@@ -85,10 +96,9 @@ def store_error(error: Exception) -> StoreUnavailable:
     for code, reason in _CODES.items():
         if code in str(error):
             return StoreUnavailable(reason)
-    if "compiling script" in str(error) or "user_script" in str(error):
-        # Ours are tested; what can be wrong is a strategy of the user's own.
-        text = str(error).partition("\n")[0][:200]
-        return StoreUnavailable(f"a script failed (a strategy of yours?): {text}")
+    if found := _BROKEN.search(str(error)):
+        text = str(error)[found.start() :].partition("\n")[0]
+        return ScriptFailed(text.partition(" script: ")[0][:200])
     return StoreUnavailable(type(error).__name__)
 
 

@@ -1,15 +1,21 @@
 """The SQL database: a file in the state folder, or ``LIMPET_DATABASE_URL``."""
 
+import fcntl
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+from typing import Final
 
-from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy import Engine, create_engine, event, func, make_url, select, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from limpet.errors import ConfigurationError, StoreUnavailable
+
+#: Names the lock of an upgrade among PostgreSQL's advisory locks: "limpet" in ASCII.
+_LOCK: Final = int.from_bytes(b"limpet")
 
 
 @cache
@@ -32,6 +38,46 @@ def engine(url: str) -> Engine:
         event.listen(made, "do_connect", _make_private)
         event.listen(made, "connect", _tune_sqlite)
     return made
+
+
+def version(made: Engine) -> str | None:
+    """Return which version the tables have, `None` when there are none to be read."""
+    with suppress(SQLAlchemyError), made.connect() as connection:
+        query = text("SELECT version_num FROM alembic_version")
+        found: str | None = connection.execute(query).scalar()
+        return found
+    return None
+
+
+@contextmanager
+def alone(there: Engine) -> Iterator[None]:
+    """Let one process at a time change the tables; the lock goes with its holder.
+
+    Raises:
+        ConfigurationError: there cannot be a lock file beside the database.
+    """
+    if there.dialect.name == "postgresql":
+        # Ends with its transaction: a lock of the session would stay behind a pooler.
+        with there.begin() as connection:
+            connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+            yield
+        return
+    file = there.url.database
+    if there.dialect.name != "sqlite" or not file or file.startswith((":", "file:")):
+        yield  # in memory: nobody else sees it
+        return
+    # Beside the database: SQLite's own lock is let go between two migrations.
+    beside = Path(f"{file}.lock")
+    try:
+        beside.touch(mode=0o600)
+        lock = beside.open("w")
+    except OSError as error:
+        raise ConfigurationError(
+            f"LIMPET_DATABASE_URL: cannot open the database ({error.strerror})"
+        ) from None
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @contextmanager
@@ -61,8 +107,13 @@ def _make_private(
 
 def _tune_sqlite(connection: DBAPIConnection, _record: object) -> None:
     cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA busy_timeout=5000")
+    try:
+        cursor.execute("PRAGMA journal_mode=WAL")
+    except sqlite3.OperationalError as error:
+        # SQLite does not wait here. Another process is at it, and the file keeps it.
+        if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+            raise
     # A password that was sealed or removed leaves the file too.
     cursor.execute("PRAGMA secure_delete=ON")
     cursor.close()

@@ -26,6 +26,8 @@ _OTHERS: Final = {
     "kombu": logging.INFO,
     "amqp": logging.INFO,
     "urllib3": logging.WARNING,
+    # It warns of headers that it cannot read with the whole URL.
+    "urllib3.connection": logging.ERROR,
     "alembic": logging.WARNING,
 }
 

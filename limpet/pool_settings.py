@@ -46,6 +46,13 @@ class PoolSettings(BaseSettings):
         le=1000,
         description="Moves of one session to another proxy before it has to wait.",
     )
+    session_max_errors: int = Field(
+        default=3,
+        ge=0,
+        le=1000,
+        description="Blocks and unclear failures after which a session ends, where a "
+        "success takes off half of one; 0: any number.",
+    )
     pool_max_sessions: int = Field(
         default=0,
         ge=0,

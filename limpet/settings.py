@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable
 from difflib import get_close_matches
 from functools import cache
+from math import inf
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -22,17 +23,37 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import SettingsConfigDict
 
 from limpet.errors import ConfigurationError
+from limpet.fetch_settings import FetchSettings
+from limpet.politeness_settings import PolitenessSettings
 from limpet.pool_settings import PoolSettings, Seconds
+from limpet.queue_settings import QueueSettings
+from limpet.result_settings import ResultSettings
 from limpet.urls import BrokerUrl, DatabaseUrl, ResultsUrl, SessionsUrl
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 #: Variables with these beginnings are ours, so one that we do not know is a mistake.
 OWNED: Final = ("LIMPET_", "SESSION_CLEANUP_", "SESSION_TIMEOUT_", "SESSION_MAX_")
 
+#: What a text has to be where a pattern says so, in words.
+PATTERNS: Final = {
+    "LIMPET_USER_AGENT": "1 to 256 characters of ASCII without line breaks",
+    "LIMPET_ROBOTS_USER_AGENT": "1 to 256 characters of ASCII without line breaks",
+    "LIMPET_PROXY_STRATEGY": "1 to 32 of the characters a-z 0-9 _, beginning with a "
+    "letter",
+    "LIMPET_FETCHER": "1 to 32 of the characters a-z 0-9 _ -, beginning with a letter",
+    "LIMPET_CURL_IMPERSONATE": "1 to 32 of the characters a-z 0-9 _, beginning with a "
+    "letter",
+    "LIMPET_SENTINEL_MASTER": "1 to 128 of the characters A-Z a-z 0-9 . _ -",
+    "LIMPET_DIRECT_POOLS": "names of pools, separated by commas without spaces: each 1 "
+    "to 32 of the characters a-z 0-9 _ -, beginning with a letter or digit",
+}
+
 Port = Annotated[int, Field(ge=1, le=65_535)]
 
 
-class Settings(PoolSettings):
+class Settings(
+    FetchSettings, QueueSettings, ResultSettings, PolitenessSettings, PoolSettings
+):
     """What can be set; `docs/settings.md` is made from this class."""
 
     model_config = SettingsConfigDict(
@@ -101,14 +122,14 @@ class Settings(PoolSettings):
         description="What sites are told that they are visited by.",
     )
     visibility_timeout_seconds: int = Field(
-        default=420,
+        default=60,
         ge=1,
         le=86_400,
-        description="A killed worker's jobs go to another one after this time; must be "
-        "longer than LIMPET_JOB_TIMEOUT_SECONDS, and no job may ask for as long.",
+        description="A killed worker's jobs go to another one after this time; with "
+        "LIMPET_TRANSPORT=stock longer than LIMPET_JOB_TIMEOUT_SECONDS and any job.",
     )
     worker_threads: int = Field(
-        default=10, ge=1, le=200, description="Jobs that one worker runs at a time."
+        default=25, ge=1, le=200, description="Jobs that one worker runs at a time."
     )
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
@@ -122,9 +143,11 @@ class Settings(PoolSettings):
     @classmethod
     def _outlives_a_fetch(cls, seconds: int, info: ValidationInfo) -> int:
         fetch = info.data.get("job_timeout_seconds", 0)
-        if seconds <= fetch:
+        # Our own transport says that a job is still being worked on; this one cannot.
+        if info.data.get("transport") == "stock" and seconds <= fetch:
             raise ValueError(
-                f"must be longer than LIMPET_JOB_TIMEOUT_SECONDS ({fetch:g})"
+                f"must be longer than LIMPET_JOB_TIMEOUT_SECONDS ({fetch:g}) with "
+                "LIMPET_TRANSPORT=stock"
             )
         return seconds
 
@@ -159,6 +182,13 @@ class Settings(PoolSettings):
         return _reveal(self.broker_url) or self._embedded(0)
 
     @property
+    def longest_hold(self) -> float:
+        """Seconds for which a worker may hold a message before another one gets it."""
+        if self.transport == "stock" and not self.celery_broker.startswith("amqp"):
+            return self.visibility_timeout_seconds
+        return inf
+
+    @property
     def celery_results(self) -> str:
         """The result backend: as set, or the broker if it can keep results."""
         broker = self.celery_broker
@@ -171,6 +201,18 @@ class Settings(PoolSettings):
         """The database: as set, or a file in the state folder."""
         file = self.state_dir.absolute() / "limpet.db"
         return _reveal(self.database_url) or f"sqlite:///{file}"
+
+    @property
+    def artifacts(self) -> str:
+        """Where bodies are kept: as set, or a folder in the state folder."""
+        folder = self.state_dir.absolute() / "artifacts"
+        return _reveal(self.artifacts_url) or str(folder)
+
+    @property
+    def webhook_secrets(self) -> list[str]:
+        """What signs webhooks; empty when nothing does."""
+        found = _reveal(self.webhook_secret).split(",")
+        return [one.strip() for one in found if one.strip()]
 
     def _embedded(self, database: int) -> str:
         return f"redis://127.0.0.1:{self.embedded_redis_port}/{database}"
@@ -224,6 +266,8 @@ def _problem(error: Any) -> str:
     field = variables()[name]
     shown = "" if "SecretStr" in str(field.annotation) else f", not {error['input']!r}"
     message = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "string_pattern_mismatch":
+        message = f"must be {PATTERNS[name]}"
     message = message[0].lower() + message[1:]
     return f"{name}: {message}{shown} ({field.description} Default: {field.default})"
 

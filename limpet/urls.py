@@ -8,7 +8,6 @@ from collections.abc import Container
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
-from celery.app.backends import BACKEND_ALIASES
 from kombu.transport import TRANSPORT_ALIASES
 from pydantic import AfterValidator, SecretStr
 
@@ -54,6 +53,9 @@ def _broker(secret: SecretStr) -> SecretStr:
 
 
 def _results(secret: SecretStr) -> SecretStr:
+    # Commands read the settings too, and wait for nothing else of Celery.
+    from celery.app.backends import BACKEND_ALIASES  # noqa: PLC0415 - slow, seldom set
+
     if secret.get_secret_value() not in BACKEND_ALIASES:  # such as rpc
         for url in secret.get_secret_value().split(";"):
             _parse(url, BACKEND_ALIASES, "redis://, rediss://, sentinel:// or rpc://")
@@ -70,7 +72,25 @@ def _database(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _artifacts(secret: SecretStr) -> SecretStr:
+    url = secret.get_secret_value()
+    if url.startswith("/"):
+        return secret
+    scheme, sep, _ = url.partition("://")
+    parts = urlsplit(url)
+    if (
+        not sep
+        or scheme not in {"file", "s3"}
+        or (scheme == "s3") != bool(parts.netloc)
+    ):
+        raise ValueError("must be /a/folder, file:///a/folder or s3://bucket/prefix")
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise ValueError("credentials and options go into the environment (AWS_…)")
+    return secret
+
+
 SessionsUrl = Annotated[SecretStr, AfterValidator(_sessions)]
 BrokerUrl = Annotated[SecretStr, AfterValidator(_broker)]
 ResultsUrl = Annotated[SecretStr, AfterValidator(_results)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_database)]
+ArtifactsUrl = Annotated[SecretStr, AfterValidator(_artifacts)]

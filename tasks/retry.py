@@ -4,64 +4,80 @@ Waiting for a session, a proxy or the store burns no try: nothing was fetched. E
 fetch does. Both end at ``LIMPET_JOB_MAX_AGE_SECONDS``, counted from the first run.
 """
 
+import math
 import random
 import time
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Self
 
 from limpet.errors import (
     Blame,
+    DomainBusy,
     FetchError,
     JobFailed,
     LeaseLost,
     LimpetError,
     NoProxyAvailable,
     SessionBusy,
+    SessionLost,
     StoreUnavailable,
 )
+from limpet.jobs import FetchJob
+from limpet.jobs.fetch import IDEMPOTENT
 from limpet.settings import Settings
 from tasks.blame import FINAL
 
+#: What another run can cure, if it says when (`None` says never).
+_WAITS: Final = (NoProxyAvailable, SessionLost)
 #: What another run can cure.
-CURABLE: Final = (
-    FetchError,
-    LeaseLost,
-    NoProxyAvailable,
-    SessionBusy,
-    StoreUnavailable,
-)
+_CURABLE: Final = (DomainBusy, FetchError, LeaseLost, SessionBusy, StoreUnavailable)
 #: Message header that carries a job's history from run to run.
 HEADER: Final = "limpet"
+#: Lines of a history that are read: as many as there may be tries.
+_MOST: Final = 50
 #: Waits double from here to there, in seconds. A busy session is free again as soon
 #: as a page is done, so it is asked often.
 _BUSY_WAIT: Final = (0.1, 2.0)
-_OTHER_WAIT: Final = (0.25, 15.0)
-#: A job that waits is a message held by its worker: past the visibility timeout it
-#: would be given to a second one. So it looks again before that.
+OTHER_WAIT: Final = (0.25, 15.0)
+#: What a job waits for may be there sooner than was said: so it looks again. With the
+#: stock transport it must, before its message is given to a second worker.
 _LONGEST_WAIT: Final = 60.0
+#: Kinds of failure with which no request has got through to the site, or it has
+#: answered that it did nothing. A timeout is one of them if it is the proxy's fault.
+_UNDONE: Final = frozenset(
+    {"auth", "blocked", "certificate", "connect", "refused", "tls", "tunnel", "url"}
+)
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What a job has been through: *since* is Unix time, *met* a line a fetch."""
+    """What a job has been through.
+
+    *since* is Unix time, *waits* how often it waited since its last fetch, *met* a line
+    a fetch; *failed* says why it has failed, where that is still to be told.
+    """
 
     since: float
     waits: int = 0
     met: tuple[str, ...] = ()
+    failed: str = ""
 
     @classmethod
     def of(cls, headers: dict[str, Any] | None) -> Self:
         """Read it from a message's headers; none of ours there means the first run."""
+        now = time.time()
         try:
             held = (headers or {})[HEADER]
-            return cls(float(held["since"]), int(held["waits"]), tuple(held["met"]))
-        except (KeyError, TypeError, ValueError):
-            return cls(time.time())
+            since, waits = float(held["since"]), int(held["waits"])
+            met, failed = tuple(map(str, held["met"][:_MOST])), str(held["failed"])
+        except (KeyError, TypeError, ValueError, OverflowError):
+            return cls(now)
+        # Anybody can write a header: no job lives for ever.
+        since = min(since, now) if math.isfinite(since) else now
+        return cls(since, waits, met, failed)
 
     def headers(self) -> dict[str, Any]:
-        return {
-            HEADER: {"since": self.since, "waits": self.waits, "met": list(self.met)}
-        }
+        return {HEADER: {**asdict(self), "met": list(self.met)}}
 
     def suspects(self, proxy: str) -> bool:
         """Whether this job has met a fault on *proxy* that may be the target's."""
@@ -69,45 +85,95 @@ class History:
         return any(line.startswith(begin) and sign in line for line in self.met)
 
     def after(
-        self, error: LimpetError, proxy: str, config: Settings
+        self,
+        error: LimpetError,
+        job: FetchJob,
+        config: Settings,
+        *,
+        proxy: str = "",
+        ms: int = 0,
+        sent: bool = False,
     ) -> tuple["History", float]:
         """Return the history with *error* in it, and how long to wait in seconds.
+
+        *proxy* was used, and the fetch took *ms* milliseconds; *sent* says that the
+        site may have done what it was asked for.
 
         Raises:
             JobFailed: there is no use in another run, or no time or try left.
         """
         burns = isinstance(error, FetchError | LeaseLost)
-        where = f"proxy {proxy}: " if proxy else ""
-        met = (*self.met, f"{where}{error}") if burns else self.met
-        longest = min(_LONGEST_WAIT, config.visibility_timeout_seconds / 2)
-        wait = _wait(error, self.waits, longest)
+        met = (*self.met, tried(error, proxy, ms)) if burns else self.met
+        waits = 0 if burns else self.waits + 1
+        longest = min(_LONGEST_WAIT, config.longest_hold / 2)
+        wait = _wait(error, max(0, len(met) - 1) if burns else self.waits, longest)
         age = time.time() - self.since
-        curable = _curable(error) and len(met) < config.job_max_tries
-        if not curable or age + wait > config.job_max_age_seconds:
-            raise JobFailed(_account(met, age, None if burns else error))
-        return replace(self, met=met, waits=self.waits + 1), wait
+        tries = len(met) < config.job_max_tries
+        in_time = age + wait <= (job.max_age or config.job_max_age_seconds)
+        if not (tries and in_time and curable(error, job, sent=sent)):
+            told = [*met, *([] if burns else [str(error)])]
+            if _once(job, sent=sent):
+                told.append(f"it may have arrived: no {job.method} is sent twice")
+            raise JobFailed(_account(told, len(met), age))
+        return replace(self, met=met, waits=waits), wait
 
 
-def _wait(error: LimpetError, waits: int, longest: float) -> float:
-    least, most = _BUSY_WAIT if isinstance(error, SessionBusy) else _OTHER_WAIT
-    spread = random.uniform(0.5, 1)  # noqa: S311 - spreads retries, hides nothing
-    wait = spread * min(most, least * 2.0 ** min(waits, 16))
-    if isinstance(error, NoProxyAvailable) and error.retry_after:
-        wait += error.retry_after
-    return min(wait, longest * spread)
+def tried(error: LimpetError, proxy: str, ms: int) -> str:
+    """Return the line that an account has of a fetch."""
+    where = f"proxy {proxy}: " if proxy else ""
+    return f"{where}{error} ({ms} ms)"
 
 
-def _account(met: tuple[str, ...], age: float, last: LimpetError | None) -> str:
-    told = "; ".join((*met, *([str(last)] if last else [])))
-    if not met and age < 1:
-        return told
-    tries = f"{len(met)} {'try' if len(met) == 1 else 'tries'}"
-    return f"given up after {tries} in {age:.1f} s: {told}"
+def curable(error: LimpetError, job: FetchJob, *, sent: bool = False) -> bool:
+    """Whether another try of *job* may do better.
 
-
-def _curable(error: LimpetError) -> bool:
-    if not isinstance(error, CURABLE):
+    What was *sent* and is not idempotent may have had its effect: not another time.
+    """
+    if _once(job, sent=sent):
         return False
-    if isinstance(error, NoProxyAvailable):
+    if isinstance(error, _WAITS):
         return error.retry_after is not None
-    return not (isinstance(error, FetchError) and error.kind in FINAL)
+    if isinstance(error, FetchError):
+        return error.kind not in FINAL
+    return isinstance(error, _CURABLE)
+
+
+def may_have_arrived(error: FetchError) -> bool:
+    """Whether the site may have done what it was asked for."""
+    dial = error.kind == "timeout" and error.blame is Blame.PROXY
+    return error.redirected or not (dial or error.kind in _UNDONE)
+
+
+def backoff(times: int, bounds: tuple[float, float]) -> float:
+    """Return a wait: exponential with full jitter.
+
+    As in "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015): of all ways to
+    spread retries it needs the fewest calls.
+    """
+    least, most = bounds
+    longest = min(most, least * 2.0 ** min(times, 16))
+    return random.uniform(0, longest)  # noqa: S311 - spreads retries
+
+
+def _wait(error: LimpetError, times: int, longest: float) -> float:
+    told = getattr(error, "retry_after", None) or 0.0
+    if isinstance(error, SessionBusy | DomainBusy):
+        if error.reason in {"leased", "concurrency"}:
+            # Whoever holds it may be done at any moment.
+            return min(backoff(times, _BUSY_WAIT), longest)
+        # It was told a time of its own; a pause ends for all at once.
+        return min(told * random.uniform(1, 1.1), longest)  # noqa: S311 - as above
+    wait = told + backoff(times, OTHER_WAIT)
+    return min(wait, longest * random.uniform(0.5, 1))  # noqa: S311 - as above
+
+
+def _once(job: FetchJob, *, sent: bool) -> bool:
+    return sent and job.method not in IDEMPOTENT
+
+
+def _account(told: list[str], tries: int, age: float) -> str:
+    text = "; ".join(told)
+    if not tries and age < 1:
+        return text
+    made = f"{tries} {'try' if tries == 1 else 'tries'}"
+    return f"given up after {made} in {age:.1f} s: {text}"

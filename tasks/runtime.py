@@ -1,4 +1,4 @@
-"""What the tasks of one process share: a manager per pool, and the fetcher.
+"""What the tasks of one process share: a manager per pool, the fetcher, and so on.
 
 Everything is made when it is first used, so that a forked worker never inherits a
 socket.
@@ -11,15 +11,21 @@ from typing import Final
 
 import structlog
 
+from extraction import Crew
 from limpet import database
 from limpet.connection import session_redis
 from limpet.errors import StoreUnavailable
 from limpet.sealing import Sealer
 from limpet.settings import settings
+from politeness import DomainLimits, open_limits
+from politeness.store import RobotsStore
 from proxies import tables
+from results import Artifacts, open_artifacts
 from sessions import SessionManager, open_pool, open_proxies
 from sessions.store import pool_names
-from tasks.http import Fetcher
+from tasks.fetching import Fetcher, fetcher_of
+from tasks.guard import Guard
+from tasks.robots import Robots
 
 #: Seconds between two fillings of a pool: one that has only disabled proxies is asked
 #: for by every job.
@@ -39,7 +45,43 @@ def manager(pool: str) -> SessionManager:
 @cache
 def fetcher() -> Fetcher:
     """Return this process's fetcher, which keeps the sessions' connections."""
-    return Fetcher(user_agent=settings().user_agent)
+    return fetcher_of(settings())
+
+
+@cache
+def guard() -> Guard:
+    """Return what judges the URLs that this process is to go to."""
+    return Guard.of(settings())
+
+
+@cache
+def limits() -> DomainLimits:
+    """Return this process's way to the limits of all domains."""
+    return open_limits(session_redis(settings()), settings())
+
+
+@cache
+def robots() -> Robots:
+    """Return what this process knows of robots.txt files."""
+    config = settings()
+    return Robots(
+        RobotsStore(session_redis(config)),
+        limits(),
+        user_agent=config.robots_user_agent or config.user_agent,
+        ttl=config.robots_ttl_seconds,
+    )
+
+
+@cache
+def extractors() -> Crew:
+    """Return this process's extractors; they end with it."""
+    return Crew()
+
+
+@cache
+def artifacts() -> Artifacts:
+    """Return where bodies are kept."""
+    return open_artifacts(settings())
 
 
 def republish(pool: str) -> bool:

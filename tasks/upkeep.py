@@ -7,11 +7,16 @@ from typing import Any, Final
 import structlog
 
 from limpet import database
+from limpet.dead import DeadLetters
 from limpet.errors import InvalidJob, JobError
-from limpet.names import CLEANUP_EXPIRED_SESSIONS, SNAPSHOT_METRICS
+from limpet.names import (
+    CLEANUP_EXPIRED_SESSIONS,
+    SNAPSHOT_METRICS,
+    STORE_DEAD_LETTERS,
+)
 from limpet.settings import settings
 from sessions import tables
-from tasks import runtime
+from tasks import parked, runtime
 from tasks.celery import app
 
 #: A clean-up that takes longer goes on at its next turn, so that it never piles up.
@@ -61,3 +66,16 @@ def snapshot_metrics() -> list[dict[str, Any]]:
         taken.append(asdict(stats))
     log.info("metrics_snapshot", pools=len(taken))
     return taken
+
+
+@app.task(name=STORE_DEAD_LETTERS, ignore_result=True)
+def store_dead_letters() -> dict[str, int]:
+    """Move dead letters to SQL and forget old ones; return how many of each."""
+    letters = DeadLetters(settings())
+    report = {
+        "parked": parked.collect(app),
+        "stored": letters.move(),
+        "expired": letters.expire(),
+    }
+    log.info("dead_letters_stored", **report)
+    return report

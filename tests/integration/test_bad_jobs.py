@@ -41,9 +41,13 @@ def test_an_argument_that_python_knows_is_a_field_that_we_do_not(
     assert "args: there is no such field" in text
 
 
-@pytest.mark.parametrize("page", ["bad-status", "bad-length", "bad-chunk"])
+@pytest.mark.parametrize(
+    ("page", "fails"),
+    # A connection that breaks may be the proxy's doing; what is no HTTP is not.
+    [("bad-status", b"0"), ("bad-length", b"0.5"), ("bad-chunk", b"0.5")],
+)
 def test_one_job_to_a_broken_site_costs_a_healthy_proxy_nothing_much(
-    stack: "Stack", lab: Lab, publish: Publish, redis: Redis, page: str
+    stack: "Stack", lab: Lab, publish: Publish, redis: Redis, page: str, fails: bytes
 ) -> None:
     publish(lab.proxies[1].line)
     stack.worker(LIMPET_JOB_MAX_TRIES="4")
@@ -54,7 +58,7 @@ def test_one_job_to_a_broken_site_costs_a_healthy_proxy_nothing_much(
 
     assert text.startswith("given up after 4 tries")
     [proxy] = redis.keys("{default}:d:*")
-    assert redis.hget(proxy, "fails") == b"0.5"
+    assert redis.hget(proxy, "fails") == fails
 
 
 def test_a_message_that_is_no_job_fails_and_is_not_told(
@@ -83,7 +87,8 @@ def test_a_message_that_is_no_job_fails_and_is_not_told(
     texts.append(str(app.AsyncResult("no-json").get(timeout=10, propagate=False)))
 
     assert texts[0].startswith("scrap: there is no such task (allowed: cleanup_")
-    assert texts[0].endswith(", scrape, snapshot_metrics)")
+    for name in ("scrape", "scrape_many", "store_dead_letters", "webhook"):
+        assert f" {name}" in texts[0]
     assert texts[1] == "scrape: the message must be JSON, as Celery writes it"
     assert texts[2] == texts[1]
     log = stack.log("worker").read_text()

@@ -12,6 +12,7 @@ from limpet.errors import Blame, FetchError
 from proxies import Proxy, parse_proxy
 from sessions import Lease
 from tasks.blame import classify
+from tasks.fetching import Request
 from tasks.http import Fetcher
 
 LeaseOn = Callable[[Proxy], Lease]
@@ -20,7 +21,7 @@ SCHEMES = {"http": 0, "socks5h": 1}
 
 def failure(fetcher: Fetcher, lease: Lease, url: str) -> FetchError:
     with pytest.raises(FetchError) as caught:
-        fetcher.get(lease, url, timeout=5, max_bytes=1000)
+        fetcher.fetch(lease, Request(url, timeout=5, max_bytes=1000))
     return caught.value
 
 
@@ -88,7 +89,9 @@ def test_what_the_site_answers_is_a_page_and_no_failure(
 ) -> None:
     lease = lease_on(parse_proxy(lab.proxies[0].line))
 
-    page = fetcher.get(lease, f"{lab.site}/status/{code}", timeout=5, max_bytes=1000)
+    page = fetcher.fetch(
+        lease, Request(f"{lab.site}/status/{code}", timeout=5, max_bytes=1000)
+    )
 
     assert page.status == code
 

@@ -9,6 +9,7 @@ from lab import Lab
 from limpet.errors import Blame, FetchError
 from proxies import Proxy, parse_proxy
 from sessions import Lease
+from tasks.fetching import Request
 from tasks.http import Fetcher
 
 LeaseOn = Callable[[Proxy], Lease]
@@ -20,7 +21,7 @@ LATE = TIMEOUT + 1.5
 def failure(fetcher: Fetcher, lease: Lease, url: str) -> FetchError:
     start = time.monotonic()
     with pytest.raises(FetchError) as caught:
-        fetcher.get(lease, url, timeout=TIMEOUT, max_bytes=1_000_000)
+        fetcher.fetch(lease, Request(url, timeout=TIMEOUT, max_bytes=1_000_000))
     assert TIMEOUT * 0.9 < time.monotonic() - start < LATE
     return caught.value
 
@@ -44,7 +45,7 @@ def test_nor_can_it_on_a_connection_that_was_kept(
     fetcher: Fetcher, lab: Lab, lease_on: LeaseOn, number: int
 ) -> None:
     lease = lease_on(parse_proxy(lab.proxies[number].line))
-    fetcher.get(lease, f"{lab.site}/whoami", timeout=5, max_bytes=1_000_000)
+    fetcher.fetch(lease, Request(f"{lab.site}/whoami", timeout=5, max_bytes=1_000_000))
 
     error = failure(fetcher, lease, f"{lab.site}/shop/x/1?delay=20")
 
@@ -100,8 +101,8 @@ def test_a_fetch_in_time_is_not_disturbed_by_a_late_one(
     failure(fetcher, lease, f"{lab.rude}/drip-head")
     fetcher.drop(lease)
 
-    page = fetcher.get(
-        lease, f"{lab.site}/shop/x/1?delay=1", timeout=20, max_bytes=1_000_000
+    page = fetcher.fetch(
+        lease, Request(f"{lab.site}/shop/x/1?delay=1", timeout=20, max_bytes=1_000_000)
     )
 
     assert page.status == 200

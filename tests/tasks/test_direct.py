@@ -9,6 +9,7 @@ from lab import Lab
 from limpet.errors import ConfigurationError, NoProxyAvailable
 from limpet.settings import Settings
 from sessions import open_pool
+from tasks.fetching import Request
 from tasks.http import Fetcher
 
 
@@ -22,7 +23,9 @@ def test_a_declared_pool_goes_out_from_here(
     manager = open_pool(redis, "open", _settings("open"))
     lease = manager.acquire("s", hold=30)
 
-    page = fetcher.get(lease, f"{lab.site}/whoami", timeout=10, max_bytes=10_000)
+    page = fetcher.fetch(
+        lease, Request(f"{lab.site}/whoami", timeout=10, max_bytes=10_000)
+    )
 
     assert json.loads(page.body)["address"] == "127.0.0.1"
     assert lease.proxy.direct

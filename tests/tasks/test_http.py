@@ -11,15 +11,19 @@ from lab import Lab
 from limpet.errors import Blame, FetchError
 from proxies import Proxy, parse_proxy
 from sessions import Lease
-from tasks.http import Fetcher, Page
+from tasks.fetching import Request
+from tasks.guard import Guard
+from tasks.http import Fetcher
+from tasks.page import Page
 
 LeaseOn = Callable[[Proxy], Lease]
 
 
 def get(fetcher: Fetcher, lease: Lease, url: str, **options: float) -> Page:
     wanted = {"timeout": 10.0, "max_bytes": 1_000_000, **options}
-    return fetcher.get(
-        lease, url, timeout=wanted["timeout"], max_bytes=int(wanted["max_bytes"])
+    return fetcher.fetch(
+        lease,
+        Request(url, timeout=wanted["timeout"], max_bytes=int(wanted["max_bytes"])),
     )
 
 
@@ -59,7 +63,7 @@ def test_a_session_keeps_its_connection(
     for n in range(5):
         get(fetcher, lease, f"{lab.site}/shop/x/{n}")
 
-    client = fetcher._client_of(lease)
+    client = fetcher._clients.of(lease)
     adapter = client.get_adapter(lab.site)
     [manager] = adapter.proxy_manager.values()  # type: ignore[attr-defined] # of HTTPAdapter
     opened = [manager.pools[key].num_connections for key in manager.pools._container]
@@ -75,7 +79,11 @@ def test_cookies_follow_the_state_and_not_the_worker(
     assert cookies
     saved = replace(lease, state=replace(lease.state, version=1, cookies=cookies))
 
-    elsewhere = get(Fetcher(user_agent="x"), saved, f"{lab.site}/shop/x/2")
+    elsewhere = get(
+        Fetcher(user_agent="x", guard=Guard.allowing("127.0.0.0/8")),
+        saved,
+        f"{lab.site}/shop/x/2",
+    )
     forgotten = get(fetcher, saved, f"{lab.site}/shop/x/3")
 
     assert b"<b id=seen>2</b>" in elsewhere.body

@@ -1,83 +1,6 @@
-"""Every error raised on purpose.
+"""Why a session cannot be had, or not be written."""
 
-LimpetError
-├── ConfigurationError      the environment does not describe a runnable system
-├── InvalidProxy            a proxy's URL cannot be used as written
-├── InvalidSelection        a filter or a strategy that cannot be
-├── InvalidPolicy           a session's policy that cannot be
-├── InvalidExport           a file of sessions that was changed, or is none
-├── StateUnreadable         what is stored of a session is damaged, or too new
-├── StoreUnavailable        Redis did not answer, or refused
-├── NoProxyAvailable        no proxy that fits may be used now, or there is none
-├── PoolFull                the pool has as many sessions as it may
-├── SessionError
-│   ├── SessionBusy         the session cannot be leased yet
-│   ├── SessionLost         the session may not go on without its proxy
-│   ├── LeaseLost           the lease ended before its holder was done
-│   ├── StateConflict       the session's state is another one by now
-│   └── StateTooLarge       the session's state outgrew what one session may keep
-├── FetchError              a page could not be fetched, and who is to blame
-└── JobError                how a job ends when it fails; text only
-    ├── InvalidJob          the arguments do not describe a job
-    └── JobFailed           every try was used up
-
-Arguments go to ``Exception.__init__`` as they came and the text is made in
-``__str__``: that is what lets an error keep its class and fields through
-pickle and through Celery's JSON results. A `JobError` crosses to apps that have
-none of our code, where Celery shows the arguments alone: so it has one, the text.
-"""
-
-from enum import StrEnum
-
-
-class LimpetError(Exception):
-    """Base class, so that a caller can catch everything of ours at once."""
-
-
-class ConfigurationError(LimpetError):
-    """The environment does not describe a runnable system; one line an argument."""
-
-    def __str__(self) -> str:
-        return "; ".join(self.args)
-
-
-class InvalidProxy(LimpetError):
-    """A proxy cannot be used as written; the text never repeats the line."""
-
-
-class _InvalidField(LimpetError):
-    """*field* is not *wanted*."""
-
-    def __init__(self, field: str, wanted: str) -> None:
-        super().__init__(field, wanted)
-        self.field = field
-        self.wanted = wanted
-
-    def __str__(self) -> str:
-        return f"{self.field}: must be {self.wanted}"
-
-
-class InvalidSelection(_InvalidField):
-    """A filter or a strategy cannot be: which field, and what is allowed."""
-
-
-class InvalidPolicy(_InvalidField):
-    """A session cannot live like that: which field, and what is allowed."""
-
-
-class InvalidExport(LimpetError):
-    """A file of sessions cannot be read; nothing of it was restored."""
-
-
-class StoreUnavailable(LimpetError):
-    """Redis (or the broker) did not answer, or refused; *reason* has no secret."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"the store did not do its work: {self.reason}"
+from limpet.errors.base import LimpetError
 
 
 class NoProxyAvailable(LimpetError):
@@ -163,7 +86,8 @@ class SessionLost(SessionError):
     *reason* is ``proxy_down`` (hard: it comes back when its proxy does, due in
     *retry_after* seconds), ``proxy_lost`` (hard: its proxy is gone for good and the
     session is closed), ``proxy_excluded`` (hard: by the caller, or by a domain that
-    blocks the proxy) or ``rebinds`` (soft: it has moved too often within the hour).
+    blocks the proxy), ``rebinds`` (soft: it has moved too often within the hour) or
+    ``ended`` (while a job used it).
     """
 
     def __init__(
@@ -181,6 +105,7 @@ class SessionLost(SessionError):
             "proxy_lost": "has lost its proxy and was closed",
             "proxy_excluded": "is bound to a proxy that may not be used here",
             "rebinds": "has moved to another proxy too often within an hour",
+            "ended": "has ended: it met too many errors, or somebody closed it",
         }.get(self.reason, self.reason)
         wait = "" if self.retry_after is None else f"; wait {self.retry_after:.1f} s"
         return f"session {self.session!r} of pool {self.pool!r} {why}{wait}"
@@ -218,41 +143,3 @@ class StateTooLarge(SessionError):
             f"the state of session {self.session!r} (cookies, storage, metadata) is "
             "over 1 MB and was not kept"
         )
-
-
-class Blame(StrEnum):
-    """Who is at fault when a page cannot be fetched."""
-
-    PROXY = "proxy"
-    TARGET = "target"
-    UNKNOWN = "unknown"
-
-
-class FetchError(LimpetError):
-    """A page could not be fetched.
-
-    *kind* is a constant such as ``connect`` or ``timeout``; *detail* is plain text
-    without a URL, a header or a credential.
-    """
-
-    def __init__(self, blame: str, kind: str, detail: str = "") -> None:
-        super().__init__(blame, kind, detail)
-        self.blame = Blame(blame)
-        self.kind = kind
-        self.detail = detail
-
-    def __str__(self) -> str:
-        text = f"{self.kind} (blame: {self.blame})"
-        return f"{text}: {self.detail}" if self.detail else text
-
-
-class JobError(LimpetError):
-    """How a job ends when it fails; its only argument is a text for people."""
-
-
-class InvalidJob(JobError):
-    """The arguments do not describe a job: which field, and what is allowed."""
-
-
-class JobFailed(JobError):
-    """Every try was used up; the text says what each one met."""

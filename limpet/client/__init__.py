@@ -1,0 +1,17 @@
+"""What an app of yours enqueues with: typed, and light to import."""
+
+from limpet.client.batch import Batch, BatchProgress
+from limpet.client.client import Limpet
+from limpet.client.handle import Handle, Progress
+from limpet.client.outcomes import ManyPages, Page, PageOutcome
+
+__all__ = [
+    "Batch",
+    "BatchProgress",
+    "Handle",
+    "Limpet",
+    "ManyPages",
+    "Page",
+    "PageOutcome",
+    "Progress",
+]

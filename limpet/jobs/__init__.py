@@ -1,0 +1,27 @@
+"""What jobs may ask for; checked before anything is sent or done."""
+
+from limpet.jobs.blocks import BlockRules
+from limpet.jobs.extraction import Rule, Rules
+from limpet.jobs.fetch import FetchJob
+from limpet.jobs.fields import Job, web_url
+from limpet.jobs.headers import Headers
+from limpet.jobs.scrape import ScrapeJob, ScrapeManyJob
+from limpet.jobs.storing import IdempotencyKey, Store
+from limpet.jobs.webhook import Hook, Webhook, WebhookJob
+
+__all__ = [
+    "BlockRules",
+    "FetchJob",
+    "Headers",
+    "Hook",
+    "IdempotencyKey",
+    "Job",
+    "Rule",
+    "Rules",
+    "ScrapeJob",
+    "ScrapeManyJob",
+    "Store",
+    "Webhook",
+    "WebhookJob",
+    "web_url",
+]

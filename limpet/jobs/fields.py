@@ -1,0 +1,142 @@
+"""What fields of jobs have in common: their types, and how they are checked."""
+
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from math import inf
+from typing import Annotated, Any, Final, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from requests import PreparedRequest
+from requests.exceptions import RequestException
+
+from limpet.errors import InvalidJob
+from limpet.keys import POOL_NAME, SESSION_ID
+
+#: Longest URL in use by browsers and servers is far below; a bound keeps logs sane.
+URL_MAX: Final = 8192
+#: Longest host name (RFC 1035, as text).
+_HOST_MAX: Final = 253
+MAX_BYTES: Final = 10 * 1024 * 1024
+
+#: What Celery takes beside a job's arguments: fields of the message.
+_OF_THE_MESSAGE: Final = frozenset(
+    {"countdown", "eta", "expires", "priority", "queue", "task_id"}
+)
+#: Problems of one job that are told: with 1,000 URLs there may be as many.
+_MOST: Final = 10
+#: Characters of a name that is not ours, in a text for people.
+_NAME_MAX: Final = 60
+#: What the patterns allow, in words.
+_WORDS: Final = {
+    "session": "1 to 128 of the characters a-z A-Z 0-9 _ . @ : + = - ~, and not begin "
+    "with ~",
+    "pool": "1 to 32 of the characters a-z 0-9 _ -, beginning with a letter or digit",
+    "country": "two letters, such as DE (ISO 3166)",
+    "strategy": "a strategy's name, such as round_robin: 1 to 32 of the characters a-z "
+    "0-9 _, beginning with a letter",
+    "tags": "1 to 64 of the characters a-z A-Z 0-9 _ . -",
+}
+
+
+def web_url(url: str) -> str:
+    """Return *url* if it can be fetched, else raise ValueError saying what may be."""
+    try:
+        request = PreparedRequest()
+        request.prepare_url(url, None)
+        parts = urlsplit(request.url or "")
+        host = parts.hostname or ""
+        host.encode("idna")  # no label of it is empty or too long
+        named = 0 < len(host) <= _HOST_MAX and parts.port != 0
+    except (RequestException, ValueError):
+        named = False
+        parts = urlsplit("")
+    if not named or parts.scheme not in {"http", "https"}:
+        raise ValueError("must be an http:// or https:// URL with a host")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("must not carry a user name or password")
+    return url
+
+
+Url = Annotated[str, Field(max_length=URL_MAX), AfterValidator(web_url)]
+SessionId = Annotated[str, Field(pattern=SESSION_ID)]
+PoolName = Annotated[str, Field(pattern=POOL_NAME)]
+#: Seconds of one fetch, redirects and all.
+Timeout = Annotated[float, Field(gt=0, le=300, allow_inf_nan=False)]
+
+
+class Job(BaseModel):
+    """What every job has."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    @classmethod
+    def parse(
+        cls,
+        args: Sequence[object],
+        kwargs: Mapping[str, Any],
+        *,
+        timeout_below: float = inf,
+    ) -> Self:
+        """Read a task's arguments; *timeout_below* is in seconds.
+
+        Raises:
+            InvalidJob: a text that names each wrong field and what is allowed. It
+                repeats no value: values may be secret.
+        """
+        if args:
+            raise InvalidJob(
+                "give arguments by name, such as kwargs={'url': 'https://…'}"
+            )
+        try:
+            job = cls.model_validate(dict(kwargs))
+        except ValidationError as error:
+            found = [_problem(cls, dict(one)) for one in error.errors()]
+            rest = len(found) - _MOST
+            more = [f"and {rest} more"] if rest > 0 else []
+            raise InvalidJob("; ".join([*found[:_MOST], *more])) from None
+        if (getattr(job, "timeout", None) or 0) >= timeout_below:
+            raise InvalidJob(
+                f"timeout: must be below {timeout_below:g}, which is "
+                "LIMPET_VISIBILITY_TIMEOUT_SECONDS of a worker on the stock transport"
+            )
+        return job
+
+    @property
+    def sent(self) -> dict[str, Any]:
+        """The job as a message has it: JSON values, of the fields that were given."""
+        return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+
+def _problem(model: type[BaseModel], error: Mapping[str, Any]) -> str:
+    name = _path(error["loc"])
+    if error["type"] == "extra_forbidden":
+        return f"{name}: {_unknown(model, name)}"
+    first = name.partition(".")[0]
+    if error["type"] == "string_pattern_mismatch" and first in _WORDS:
+        return f"{name}: must be {_WORDS[first]}"
+    message = error["msg"].removeprefix("Value error, ")
+    message = message[0].lower() + message[1:]
+    # What is about several fields names them itself.
+    return f"{name}: {message}" if name else message
+
+
+def _unknown(model: type[BaseModel], name: str) -> str:
+    if name in _OF_THE_MESSAGE:
+        return (
+            "is of the message, not of the job: "
+            f"send_task('scrape', kwargs={{…}}, {name}=…)"
+        )
+    fields = [field.alias or key for key, field in model.model_fields.items()]
+    near = get_close_matches(name, fields, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return f"there is no such field{hint} (allowed: {', '.join(fields)})"
+
+
+def _path(where: Sequence[object]) -> str:
+    """Return ``extract.price.css``; what a dictionary is wrong in has a key of ours."""
+    return ".".join(_short(str(part)) for part in where if part != "[key]")
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _NAME_MAX else f"{name[:_NAME_MAX]}…"

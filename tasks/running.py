@@ -1,0 +1,223 @@
+"""How a job runs, whatever it fetches: checked, done once, tried again, told about."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Protocol, TypeVar
+
+import structlog
+from celery import Task
+from celery.exceptions import Ignore, Reject
+
+from limpet.errors import (
+    InvalidJob,
+    InvalidPolicy,
+    InvalidSelection,
+    JobError,
+    JobFailed,
+    LimpetError,
+    StoreUnavailable,
+)
+from limpet.jobs import FetchJob
+from limpet.settings import settings
+from tasks import idempotency, webhook
+from tasks.blame import unexpected
+from tasks.interruption import Cancelled
+from tasks.retry import History
+
+#: Seconds until a job that has failed is told of again, when that could not be done.
+_TELL_AGAIN = 15.0
+
+_Job = TypeVar("_Job", bound=FetchJob)
+
+log = structlog.get_logger(__name__)
+
+
+class JobTask(Task[..., Any]):
+    """A task whose arguments come from anywhere."""
+
+    abstract = True
+    max_retries = None
+    throws = (JobError,)
+    # Flower shows a job's arguments and result: a query string may be a secret, and
+    # a page hold what only its owner may see.
+    Request = "tasks.request:Request"
+    resultrepr_maxsize = 0
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Run; Celery's own fails on an argument that is called ``self``."""
+        return self.run(*args, **kwargs)
+
+    def later(self, history: History, seconds: float) -> Exception:
+        """Send the job anew, to run in so many *seconds*; return what ends this run."""
+        headers = history.headers()
+        try:
+            return self.retry(countdown=seconds, headers=headers, throw=False)
+        except Reject:
+            # Celery would drop the job. It goes back to where it was taken from.
+            return Reject("cannot reach the broker", requeue=True)
+
+    def show(self, counts: dict[str, int]) -> bool:
+        """Let whoever asks for the job's state know how far it has come.
+
+        Returns whether that was done.
+        """
+        try:
+            self.update_state(state="PROGRESS", meta=counts)
+        except Exception as error:  # noqa: BLE001 - each backend has its own
+            # Nobody sees it now: no reason to stop.
+            log.warning("progress_not_shown", reason=type(error).__name__)
+            return False
+        return True
+
+
+class Run(Protocol):
+    """One run of a job; *proxy* and *ms* are of its last fetch.
+
+    *history* is what another run is to know, and *sent* whether it would send anew what
+    this one has sent.
+    """
+
+    @property
+    def proxy(self) -> str: ...
+
+    @property
+    def ms(self) -> int: ...
+
+    @property
+    def sent(self) -> bool: ...
+
+    @property
+    def history(self) -> History: ...
+
+    def result(self) -> dict[str, Any]:
+        """Do the job."""
+
+    def salvage(self, reason: str) -> dict[str, Any] | None:
+        """Return what there is of a result when the job has failed for *reason*."""
+
+    def summary(self, result: dict[str, Any]) -> dict[str, Any]:
+        """Return what a webhook says of *result*."""
+
+
+def run(
+    task: JobTask,
+    kind: type[_Job],
+    make: Callable[[_Job, History], Run],
+    args: Sequence[object],
+    kwargs: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Run a job that *args* and *kwargs* describe, and return its result.
+
+    Raises:
+        InvalidJob: they describe none.
+        JobFailed: it could not be done; the text says what each try met.
+    """
+    try:
+        job = kind.parse(args, kwargs, timeout_below=settings().longest_hold)
+        webhook.check(job.webhook)
+    except InvalidJob as error:
+        log.warning("job_refused", task_id=task.request.id, reason=str(error))
+        raise
+    history = History.of(task.request.headers)
+    held = _Held(task, job, history)
+    if history.failed:
+        raise held.give_up(JobFailed(history.failed))
+    try:
+        return held.run(make)
+    except Cancelled as error:
+        raise held.cancel(str(error)) from None
+    except InvalidJob as error:
+        raise held.give_up(error) from None
+    except (InvalidSelection, InvalidPolicy) as error:
+        raise held.give_up(InvalidJob(str(error))) from None
+    except LimpetError as error:
+        return held.again(error)
+    except Exception as error:  # noqa: BLE001 - its text may hold a secret
+        what = unexpected(error)
+        log.error("job_broke", task_id=task.request.id, error=what)  # noqa: TRY400
+        return held.over(JobFailed(f"unexpected error: {what}"))
+
+
+class _Held:
+    """A job that this worker has taken."""
+
+    def __init__(self, task: JobTask, job: FetchJob, history: History) -> None:
+        self._task, self._job, self._history = task, job, history
+        self._id = str(task.request.id)
+        self._run: Run | None = None
+
+    def run(self, make: Callable[[Any, History], Run]) -> dict[str, Any]:
+        key = self._job.idempotency_key
+        if key is not None:
+            asked = self._job.model_dump(mode="json", by_alias=True, exclude_unset=True)
+            found = idempotency.claim(self._job.pool, key, self._id, job=asked)
+            if not found.first:
+                return idempotency.answer(found)
+        self._run = make(self._job, self._history)
+        return self._done(self._run, self._run.result())
+
+    def again(self, error: LimpetError) -> dict[str, Any]:
+        """Wait and run again; return what there is where there is no use in that."""
+        run = self._run
+        history = run.history if run else self._history
+        about: dict[str, Any] = {}
+        if run:
+            about = {"proxy": run.proxy, "ms": run.ms, "sent": run.sent}
+        try:
+            after, wait = history.after(error, self._job, settings(), **about)
+        except JobFailed as failed:
+            return self.over(failed)
+        log.info("job_waits", task_id=self._id, reason=str(error), seconds=wait)
+        raise self._task.later(after, wait) from None
+
+    def over(self, failed: JobFailed) -> dict[str, Any]:
+        """Return what there is of a job that goes no further, or fail."""
+        try:
+            found = self._run.salvage(str(failed)) if self._run else None
+            if self._run and found is not None:
+                log.warning("job_stopped", task_id=self._id, reason=str(failed))
+                return self._done(self._run, found)
+        except StoreUnavailable:
+            raise self._task.later(self._history, _TELL_AGAIN) from None
+        raise self.give_up(failed) from None
+
+    def give_up(self, error: JobError) -> Exception:
+        """Tell who wants to know that it has failed; return what ends this run."""
+        log.warning("job_failed", task_id=self._id, reason=str(error))
+        try:
+            self._failed(str(error))
+        except StoreUnavailable:
+            # The next run is only to tell.
+            after = replace(self._history, failed=str(error))
+            return self._task.later(after, _TELL_AGAIN)
+        return error
+
+    def cancel(self, reason: str) -> Exception:
+        """End a job that was revoked as Celery ends one that has not begun."""
+        log.info("job_cancelled", task_id=self._id)
+        try:
+            self._failed(reason)
+        except StoreUnavailable as error:
+            log.warning("not_told", task_id=self._id, reason=str(error))
+        request = self._task.request
+        self._task.backend.mark_as_revoked(self._id, reason, request=request)
+        self._task.send_event(
+            "task-revoked", terminated=False, signum=None, expired=False
+        )
+        return Ignore()
+
+    def _done(self, run: Run, result: dict[str, Any]) -> dict[str, Any]:
+        summary = run.summary(result)
+        ended = webhook.Ended(self._job.pool, self._task.name, summary=summary)
+        webhook.announce(self._id, self._job.webhook, ended)
+        if self._job.idempotency_key is not None:
+            key = self._job.idempotency_key
+            idempotency.finish(self._job.pool, key, self._id)
+        return result
+
+    def _failed(self, reason: str) -> None:
+        ended = webhook.Ended(self._job.pool, self._task.name, error=reason)
+        webhook.announce(self._id, self._job.webhook, ended)
+        if self._job.idempotency_key is not None:
+            key = self._job.idempotency_key
+            idempotency.release(self._job.pool, key, self._id)

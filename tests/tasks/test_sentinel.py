@@ -1,0 +1,117 @@
+"""The same behind a real Sentinel, which promotes a replica when the master dies."""
+
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kombu import Connection, Consumer, Producer, Queue
+from redis import Redis
+from redis.exceptions import RedisError
+
+from limpet.embedded import server_binary
+from tasks.transport import SentinelTransport
+
+Eventually = Callable[..., None]
+
+
+class Watched:
+    """A master, a replica, and a Sentinel that watches them."""
+
+    def __init__(self, folder: Path, ports: list[int], running: ExitStack) -> None:
+        self.master_port, self.replica_port, self.port = ports
+        self._folder, self._running = folder, running
+        self.master = self._start("--port", str(self.master_port))
+        replica = ("--replicaof", "127.0.0.1", str(self.master_port))
+        self._start("--port", str(self.replica_port), *replica)
+        file = folder / "sentinel.conf"
+        file.write_text(
+            f"port {self.port}\nbind 127.0.0.1\ndir {folder}\n"
+            f"sentinel monitor shop 127.0.0.1 {self.master_port} 1\n"
+            "sentinel down-after-milliseconds shop 1000\n"
+            "sentinel failover-timeout shop 5000\n"
+        )
+        self._start(str(file), "--sentinel")
+
+    def _start(self, *options: str) -> subprocess.Popen[bytes]:
+        more = ("--bind", "127.0.0.1", "--save", "", "--dir", str(self._folder))
+        sentinel = "--sentinel" in options
+        command = [server_binary(), *options, *(() if sentinel else more)]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        self._running.enter_context(process)
+        self._running.callback(process.kill)
+        return process
+
+    def knows_a_replica(self) -> bool:
+        with suppress(RedisError), Redis(port=self.port) as client:
+            found = client.execute_command("SENTINEL", "REPLICAS", "shop")
+            with Redis(port=self.replica_port) as replica:
+                up = replica.info("replication")["master_link_status"] == "up"
+            return bool(found) and up
+        return False
+
+    def promoted(self) -> bool:
+        with suppress(RedisError), Redis(port=self.replica_port) as replica:
+            return bool(replica.info("replication")["role"] == "master")
+        return False
+
+
+@pytest.fixture
+def watched(
+    tmp_path: Path, free_port: Callable[[], int], eventually: Eventually
+) -> Iterator[Watched]:
+    if not shutil.which(server_binary()):
+        pytest.skip("no redis-server")
+    with ExitStack() as running:
+        made = Watched(tmp_path, [free_port() for _ in range(3)], running)
+        eventually(made.knows_a_replica, within=40)
+        yield made
+
+
+@pytest.mark.timeout(180)
+def test_messages_are_taken_from_whoever_is_the_master(
+    watched: Watched, eventually: Eventually
+) -> None:
+    taken: list[int] = []
+
+    def connect() -> Connection:
+        return Connection(
+            f"sentinel://127.0.0.1:{watched.port}/0",
+            transport=SentinelTransport,
+            transport_options={"master_name": "shop", "socket_timeout": 2},
+        )
+
+    def publish(number: int) -> None:
+        with connect() as connection, connection.channel() as channel:
+            Producer(channel).publish({"n": number}, routing_key="scrape")
+
+    def note(body: Any, message: Any) -> None:
+        taken.append(body["n"])
+        message.ack()
+
+    def take(wanted: int) -> None:
+        deadline = time.monotonic() + 40
+        while len(taken) < wanted and time.monotonic() < deadline:
+            with suppress(OSError, RedisError), connect() as connection:
+                consumer = Consumer(connection.channel(), [Queue("scrape")])
+                consumer.register_callback(note)
+                consumer.consume()
+                while len(taken) < wanted:
+                    connection.drain_events(timeout=2)
+
+    publish(1)
+    take(1)
+    publish(2)
+    with Redis(port=watched.master_port) as master:
+        master.wait(1, 5000)
+    watched.master.kill()
+    eventually(watched.promoted, within=60)
+    take(2)
+
+    assert taken == [1, 2]
+    with Redis(port=watched.replica_port) as replica:
+        assert replica.hlen("unacked") == 0
