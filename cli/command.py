@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.markup import escape
+from typer.core import TyperCommand
 
 from cli.output import err
 from limpet.errors import ConfigurationError, LimpetError, StoreUnavailable
 from limpet.keys import POOL_NAME
 
 if TYPE_CHECKING:
+    from sqlalchemy.exc import OperationalError
+
     from cli.pool import Pool
 
 
@@ -35,7 +38,25 @@ def group(text: str) -> typer.Typer:
 def register(app: typer.Typer, **commands: Callable[..., None]) -> None:
     """Add *commands* by name; the errors they expect are one line and code 1 each."""
     for name, function in commands.items():
-        app.command(name.strip("_"))(_guarded(function))
+        app.command(name.strip("_"), cls=_Command)(_guarded(function))
+
+
+class _Command(TyperCommand):
+    """One that says in plain words what is wrong with its options."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except typer.TyperException as error:
+            # How pydantic, which reads the values, begins what a check has said.
+            error.message = error.message.removeprefix("Value error, ")
+            ids = ("argument", "ID")
+            kinds = [(one.param_type_name, one.metavar) for one in self.params]
+            if ids in kinds and hasattr(error, "possibilities"):  # no such option
+                error.message += (
+                    f". An ID that begins with - goes last, after --: {self.name} -- -x"
+                )
+            raise
 
 
 def _guarded(function: Callable[..., None]) -> Callable[..., None]:
@@ -67,13 +88,25 @@ def _explained(error: Exception) -> str:
     from redis.exceptions import RedisError
     from sqlalchemy.exc import OperationalError
 
+    if isinstance(error, OperationalError):
+        return f"LIMPET_DATABASE_URL: {_refused(error)}"
     reasons = {
         RedisError: "the broker went away: is `make up` still running?",
-        OperationalError: "LIMPET_DATABASE_URL: cannot open the database",
         CommandError: "LIMPET_DATABASE_URL: the tables are of another Limpet version",
     }
     found = (text for kind, text in reasons.items() if isinstance(error, kind))
     return next(found, "")
+
+
+def _refused(error: "OperationalError") -> str:
+    """Say what a database would not do; its own words may hold values."""
+    name = getattr(error.orig, "sqlite_errorname", type(error.orig).__name__)
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return "another program keeps the database locked; try again"
+    # Without a statement it failed while it was connecting.
+    if error.statement is None:
+        return f"cannot open the database ({name})"
+    return f"the database could not do what it was asked ({name})"
 
 
 def complain(*lines: object) -> None:

@@ -8,7 +8,7 @@ import typer
 
 from cli import files
 from cli.command import AsJson, PoolName, Yes, fail, misuse, opened
-from cli.output import count, print_json, progress, say, warn
+from cli.output import confirm, count, print_json, progress, say, warn
 
 if TYPE_CHECKING:
     from cli.pool import Pool
@@ -125,10 +125,13 @@ def export_proxies(
     say(f"{count(len(records), 'proxy')} in {out}, {what} credentials")
 
 
-def publish(*, pool: PoolName = "default", as_json: AsJson = False) -> None:
+def publish(
+    *, pool: PoolName = "default", yes: Yes = False, as_json: AsJson = False
+) -> None:
     """Fill Redis from the inventory, as after a Redis that lost its data.
 
-    Safe to repeat: health, turns and sessions are kept.
+    Safe to repeat: health, turns and sessions are kept. Proxies that Redis has and the
+    inventory has not are removed if you say yes, as with rm.
 
     Example: [bold]python manage.py proxies publish[/]
     """
@@ -136,12 +139,29 @@ def publish(*, pool: PoolName = "default", as_json: AsJson = False) -> None:
     records = place.inventory()
     with progress("publishing") as told:
         new = place.publish(records, progress=told)
+    if not as_json:
+        there = count(len(records), "proxy")
+        say(f"{there} of pool {pool} published, {new:,} new to Redis")
+    retired = _retire(place, yes=yes)
     if as_json:
-        print_json({"pool": pool, "proxies": len(records), "new": new})
-        return
-    say(
-        f"{count(len(records), 'proxy')} of pool {pool} published, {new:,} new to Redis"
+        print_json(
+            {"pool": pool, "proxies": len(records), "new": new, "removed": retired}
+        )
+    elif retired:
+        say(f"{count(retired, 'proxy')} removed")
+
+
+def _retire(pool: "Pool", *, yes: bool) -> int:
+    if not (strangers := pool.strangers()):
+        return 0
+    # Asked, since this may be the wrong database, and Redis in use by workers.
+    confirm(
+        f"Redis has {count(len(strangers), 'proxy')} that the inventory of pool "
+        f"{pool.name} has not. Remove from Redis?",
+        yes=yes,
     )
+    with progress("removing") as told:
+        return pool.retire(strangers, progress=told)
 
 
 def _refuse_direct(pool: "Pool") -> None:

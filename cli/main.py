@@ -3,10 +3,13 @@
 import typer
 
 from cli import (
+    dead,
     inventory,
+    jobs,
     modes,
     probe,
     proxies,
+    results,
     scrape,
     session_files,
     sessions,
@@ -23,6 +26,7 @@ def _app() -> typer.Typer:
         up=system.up,
         migrate=system.migrate,
         scrape=scrape.scrape,
+        jobs=jobs.show_jobs,
         settings=system.show_settings,
         seal=system.seal,
     )
@@ -53,8 +57,25 @@ def _app() -> typer.Typer:
         export=session_files.export,
         import_=session_files.import_,
     )
+    of_results = group("The pages that jobs were asked to keep.")
+    register(
+        of_results,
+        ls=results.list_results,
+        show=results.show_result,
+        export=results.export_results,
+    )
+    of_dead = group("Jobs that will never succeed.")
+    register(
+        of_dead,
+        ls=dead.list_dead,
+        show=dead.show,
+        retry=dead.retry,
+        purge=dead.purge,
+    )
     made.add_typer(of_proxies, name="proxies")
     made.add_typer(of_sessions, name="sessions")
+    made.add_typer(of_results, name="results")
+    made.add_typer(of_dead, name="dead")
     return made
 
 

@@ -23,7 +23,7 @@ def disable(ids: Ids, *, pool: PoolName = "default", as_json: AsJson = False) ->
     place = opened(pool)
     records = wanted(place, ids)
     for record in records:
-        place.disable(record)
+        place.set_mode(record, "disabled")
     _done(records, "disabled", as_json=as_json)
 
 
@@ -35,7 +35,7 @@ def enable(ids: Ids, *, pool: PoolName = "default", as_json: AsJson = False) -> 
     place = opened(pool)
     records = wanted(place, ids)
     for record in records:
-        place.enable(record)
+        place.set_mode(record, "")
     _done(records, "enabled", as_json=as_json)
 
 

@@ -114,18 +114,39 @@ class Pool:
             progress(start + len(step), len(records))
         return new
 
+    def strangers(self) -> list[str]:
+        """The proxies that Redis has and the inventory has not, but for removed ones.
+
+        Rows were deleted, an older database is back, or it is another one than that of
+        the workers.
+        """
+        return self.proxies.strangers(self._recorded)
+
+    def retire(self, ids: Sequence[str], *, progress: Told) -> int:
+        """Remove from Redis those of *ids* that the inventory still has not."""
+        retired = 0
+        for start in range(0, len(ids), _STEP):
+            step = ids[start : start + _STEP]
+            # Asked again: somebody may have added one while a person was thinking.
+            for one in sorted(set(step) - self._recorded(step)):
+                retired += self.proxies.set_mode(one, "removed")
+            progress(start + len(step), len(ids))
+        return retired
+
+    def _recorded(self, ids: Collection[str]) -> set[str]:
+        if self.direct:
+            return {DIRECT.id}
+        return tables.known(self.engine, self.name, ids)
+
     # --- what may be done with a proxy ------------------------------------------
 
-    def enable(self, record: ProxyRecord) -> None:
-        tables.set_enabled(self.engine, self.name, record.id, enabled=True)
-        self.set_mode(record, "")
-
-    def disable(self, record: ProxyRecord) -> None:
-        tables.set_enabled(self.engine, self.name, record.id, enabled=False)
-        self.set_mode(record, "disabled")
-
     def set_mode(self, record: ProxyRecord, mode: str) -> None:
-        """Say in Redis what may be done with a proxy, published if it has to be."""
+        """Say what may be done with a proxy: in SQL, which is of record, and in Redis.
+
+        *mode* is empty for everything, ``draining``, ``evacuating`` or ``disabled``.
+        """
+        # A direct pool has no row: there it lasts as long as Redis.
+        tables.set_mode(self.engine, self.name, record.id, mode)
         if not self.proxies.set_mode(record.id, mode):
             self.proxies.publish([record])
             self.proxies.set_mode(record.id, mode)

@@ -6,19 +6,20 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any, Final
 
 from cli.pool import Pool
-from limpet.errors import FetchError
+from limpet.errors import AddressRefused, FetchError
+from limpet.jobs import web_url
 from proxies import Outcome, ProxyRecord
 from sessions import Lease
 from sessions.state import SessionState
 from tasks import runtime
 from tasks.blame import outcome
-from tasks.job import web_url
+from tasks.fetching import Request
+from tasks.page import Page
 
 #: Requests at a time: a site takes more from one client for an attack.
 _AT_ONCE: Final = 8
 #: Enough to see that a page came.
 _MAX_BYTES: Final = 65_536
-_BLOCKS: Final = frozenset({403, 429})
 _BROKEN: Final = 500
 
 
@@ -26,7 +27,8 @@ def problem(url: str) -> str:
     """Return what is wrong with *url*, nothing if it can be fetched."""
     try:
         web_url(url)
-    except ValueError as error:
+        runtime.guard().check(url)
+    except (ValueError, AddressRefused) as error:
         return str(error)
     return ""
 
@@ -51,31 +53,36 @@ def probe(
 
 def _probe(pool: Pool, record: ProxyRecord, url: str, timeout: float) -> dict[str, Any]:
     lease = _lease(pool.name, record)
-    status, detail = "", ""
+    status, detail, fault = "", "", 1.0
     start = time.monotonic()
     try:
-        page = runtime.fetcher().get(lease, url, timeout=timeout, max_bytes=_MAX_BYTES)
-        kind, status = _judged(page.status), str(page.status)
+        page = runtime.fetcher().fetch(
+            lease, Request(url, timeout=timeout, max_bytes=_MAX_BYTES)
+        )
+        kind, status = _judged(page), str(page.status)
     except FetchError as error:
-        kind, detail = outcome(error)[0], str(error)
+        (kind, fault), detail = outcome(error), str(error)
+    except AddressRefused as error:
+        kind, detail = Outcome.NONE, str(error)
     finally:
         runtime.fetcher().drop(lease)
     elapsed = time.monotonic() - start
+    state = pool.proxies.report(record.id, kind, elapsed, fault=fault)
     return {
         "id": record.id,
         "address": record.proxy.address,
         "outcome": kind.value,
         "status": status,
         "ms": round(elapsed * 1000),
-        "state": pool.proxies.report(record.id, kind, elapsed) or "unpublished",
+        "state": state or "unpublished",
         "detail": detail,
     }
 
 
-def _judged(status: int) -> Outcome:
-    if status in _BLOCKS:
+def _judged(page: Page) -> Outcome:
+    if page.block:
         return Outcome.BLOCKED
-    return Outcome.NONE if status >= _BROKEN else Outcome.OK
+    return Outcome.NONE if page.status >= _BROKEN else Outcome.OK
 
 
 def _lease(pool: str, record: ProxyRecord) -> Lease:

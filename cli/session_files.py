@@ -9,7 +9,7 @@ import typer
 
 from cli import files
 from cli.command import AsJson, PoolName, Yes, opened
-from cli.output import count, err, print_json, progress, say, warn
+from cli.output import confirm, count, err, print_json, progress, say, warn
 
 if TYPE_CHECKING:
     from cli.pool import Told
@@ -24,7 +24,8 @@ def export(
 ) -> None:
     """Write all sessions of a pool to a file; it holds their cookies.
 
-    Its owner alone may read it. Jobs go on meanwhile.
+    Its owner alone may read it. Jobs go on meanwhile. Sessions whose state was sealed
+    with a key that is retired are left out, and named.
 
     Example: [bold]python manage.py sessions export --out sessions.jsonl[/]
     """
@@ -33,6 +34,7 @@ def export(
     files.may_write(out, yes=yes)
     manager = opened(pool).sessions
     written = 0
+    skipped: list[str] = []
 
     def counted(lines: Iterable[str], told: "Told", there: int) -> Iterator[str]:
         nonlocal written
@@ -42,12 +44,20 @@ def export(
             yield line
 
     with progress("exporting") as told:
-        lines = counted(export_sessions(manager), told, manager.stats().sessions)
-        files.write(out, lines, secret=True)
+        sessions = export_sessions(manager, skip=skipped.append)
+        there = manager.stats().sessions
+        files.write(out, counted(sessions, told, there), secret=True)
     if as_json:
-        print_json({"file": str(out), "sessions": written})
+        print_json({"file": str(out), "sessions": written, "skipped": skipped})
     else:
         say(f"{count(written, 'session')} in {out}: as secret as their cookies")
+    if skipped:
+        warn(
+            f"{count(len(skipped), 'session')} left out, since no key of "
+            f"LIMPET_STATE_KEYS opens their state, or it is damaged: "
+            f"{', '.join(skipped)}"
+        )
+        raise typer.Exit(1)
 
 
 def import_(
@@ -65,6 +75,7 @@ def import_(
     replace: Annotated[
         bool, typer.Option("--replace", help="Replace sessions that exist.")
     ] = False,
+    yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
     """Bring back the sessions of a file; those that exist stay as they are.
@@ -75,8 +86,15 @@ def import_(
     """
     from sessions.transfer import import_sessions
 
+    manager = opened(pool).sessions
+    if replace and (there := manager.stats().sessions):
+        confirm(
+            f"Replace those of the {count(there, 'session')} of pool {pool} that are "
+            "in the file?",
+            yes=yes,
+        )
     with err.status("restoring"):
-        done = import_sessions(opened(pool).sessions, file, replace=replace)
+        done = import_sessions(manager, file, replace=replace)
     if as_json:
         print_json(asdict(done))
     else:

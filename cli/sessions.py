@@ -65,7 +65,10 @@ def list_sessions(
 
 
 def show_session(
-    session_id: Annotated[str, typer.Argument(help="The session.", metavar="ID")],
+    session_id: Annotated[
+        str,
+        typer.Argument(help="The session; after -- if it begins with -.", metavar="ID"),
+    ],
     *,
     pool: PoolName = "default",
     as_json: AsJson = False,
@@ -84,6 +87,9 @@ def show_session(
     now = time.time()
     for name in ("created", "expires", "max_age_at", "lease_until", "next_use"):
         fields[name] = _moment(fields[name], now)
+    # A version is the time when it was written, in ms, or the one after the last.
+    written = f"{info.state_version}, {_moment(info.state_version / 1000, now)}"
+    fields["state_version"] = written if info.state_version else "-"
     print_fields({**fields, "idle_ttl": span(info.idle_ttl)})
     for event in events[:_EVENTS]:
         kept = {k: v for k, v in event.items() if k not in {"at", "event", "session"}}

@@ -28,16 +28,19 @@ def up() -> None:
     from limpet.connection import require_no_eviction, session_redis
     from limpet.settings import settings
     from monitor import check_exposure
+    from proxies.store import check_strategies
     from sessions import check
 
     config = settings()
     load_dotenv(config.env_file)
     check(config)
     check_exposure(services.flower_options())
-    if config.redis_url and not config.allow_eviction:
+    if config.redis_url:
         # One that is away may come later: jobs wait for it.
         with suppress(StoreUnavailable):
-            require_no_eviction(session_redis(config))
+            if not config.allow_eviction:
+                require_no_eviction(session_redis(config))
+            check_strategies(session_redis(config), config.strategies_dir)
     with services.alone(config):
         _up(config)
 
@@ -116,7 +119,7 @@ def seal(*, as_json: AsJson = False) -> None:
 
     For the day a key is retired: put the new one first and keep the old one, restart
     the workers, run this, and drop the old one a day later, when every session has been
-    used with the new one or has ended. Workers dial their proxies anew once.
+    used with the new one or has ended.
 
     Example: [bold]python manage.py seal[/]
     """

@@ -11,9 +11,13 @@ from cli.sessions import wanted
 
 
 def close(
-    ids: Annotated[list[str], typer.Argument(help="Sessions.", metavar="ID")],
+    ids: Annotated[
+        list[str],
+        typer.Argument(help="Sessions; after -- if one begins with -.", metavar="ID"),
+    ],
     *,
     pool: PoolName = "default",
+    yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
     """End sessions now; what they carry is forgotten.
@@ -22,6 +26,7 @@ def close(
     """
     place = opened(pool)
     named = [info.session for info in wanted(place, ids)]
+    confirm(f"End {count(len(named), 'session')} of pool {pool}?", yes=yes)
     closed = [one for one in named if place.sessions.close(one)]
     if as_json:
         print_json({"closed": closed})
@@ -52,7 +57,10 @@ def clear(
 
 
 def migrate(
-    session_id: Annotated[str, typer.Argument(help="The session.", metavar="ID")],
+    session_id: Annotated[
+        str,
+        typer.Argument(help="The session; after -- if it begins with -.", metavar="ID"),
+    ],
     *,
     to: Annotated[str, typer.Option(help="The proxy to move to.", metavar="PROXY")],
     pool: PoolName = "default",

@@ -52,29 +52,40 @@ def imported(place: Pool) -> list[str]:
     return [record.id for record in records]
 
 
+@pytest.fixture(scope="session")
+def terminal_of() -> Callable[["Stack"], Callable[..., Terminal]]:
+    """Run commands of a stack on a terminal and type into it."""
+
+    def of(stack: "Stack") -> Callable[..., Terminal]:
+        def run(*arguments: str, types: str = "") -> Terminal:
+            ours, its = pty.openpty()
+            process = subprocess.Popen(
+                [sys.executable, "manage.py", *arguments],
+                env={**stack.environment, "TERM": "xterm"},
+                cwd=ROOT,
+                stdin=its,
+                stdout=its,
+                stderr=its,
+            )
+            os.close(its)
+            os.write(ours, types.encode())
+            seen = b""
+            while chunk := _read(ours):
+                seen += chunk
+            os.close(ours)
+            return Terminal(process.wait(60), seen.decode())
+
+        return run
+
+    return of
+
+
 @pytest.fixture
-def terminal(stack: "Stack") -> Callable[..., Terminal]:
+def terminal(
+    stack: "Stack", terminal_of: Callable[["Stack"], Callable[..., Terminal]]
+) -> Callable[..., Terminal]:
     """Run a command on a terminal and type into it."""
-
-    def run(*arguments: str, types: str = "") -> Terminal:
-        ours, its = pty.openpty()
-        process = subprocess.Popen(
-            [sys.executable, "manage.py", *arguments],
-            env={**stack.environment, "TERM": "xterm"},
-            cwd=ROOT,
-            stdin=its,
-            stdout=its,
-            stderr=its,
-        )
-        os.close(its)
-        os.write(ours, types.encode())
-        seen = b""
-        while chunk := _read(ours):
-            seen += chunk
-        os.close(ours)
-        return Terminal(process.wait(60), seen.decode())
-
-    return run
+    return terminal_of(stack)
 
 
 def _read(terminal: int) -> bytes:

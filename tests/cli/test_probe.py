@@ -51,6 +51,20 @@ def test_a_proxy_that_fails_is_told_from_one_that_does_not(
     assert sorted(by_id.values()) == ["degraded", "degraded", "healthy"]
 
 
+def test_no_answer_in_time_counts_half_since_nobody_knows_who_is_to_blame(
+    stack: "Stack", lab: Lab, listed: Listed
+) -> None:
+    stack.manage("proxies", "import", "-", stdin=lab.proxies[0].line)
+    slow = f"{lab.site}/shop/probe/1?delay=30"
+
+    done = stack.manage("proxies", "probe", "--url", slow, "--timeout", "0.5", "--json")
+
+    [row] = json.loads(done.stdout)
+    assert row["outcome"] == "fault"
+    assert row["detail"].startswith("timeout (blame: unknown)")
+    assert [one["failures_in_a_row"] for one in listed()] == [0.5]
+
+
 def test_only_those_that_are_named_are_tried(
     stack: "Stack", lab: Lab, listed: Listed
 ) -> None:

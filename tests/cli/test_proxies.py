@@ -39,6 +39,20 @@ def test_a_filter_leaves_the_others_out(stack: "Stack", imported: list[str]) -> 
     assert ids("--state", "dead") == []
 
 
+@pytest.mark.parametrize(
+    ("option", "allowed"), [("--state", "'healthy', 'deg"), ("--sort", "'address', 's")]
+)
+def test_a_word_that_is_not_known_is_answered_with_those_that_are(
+    stack: "Stack", option: str, allowed: str
+) -> None:
+    done = stack.manage("proxies", "ls", option, "foo")
+
+    told = " ".join(done.stderr.split())
+    assert done.returncode == 2
+    assert f"Invalid value for '{option}': 'foo' is not one of" in told
+    assert allowed in told
+
+
 def test_a_table_stops_at_its_limit_and_says_so(
     stack: "Stack", imported: list[str]
 ) -> None:

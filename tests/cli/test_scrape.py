@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from lab import Lab
 
 if TYPE_CHECKING:
@@ -58,3 +60,33 @@ def test_without_a_worker_a_log_gets_the_hint_once(
         process.kill()
         process.wait()
     assert len(log.read_text().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--header", "S3cret"), "--header: must be a name, ':' and a value"),
+        (("--header", "A: S3cret", "--header", "A: x"), "--header: A is there twice"),
+        (("--header", "Host: S3cret"), "must not set host"),
+        (("--param", "S3cret"), "--param: must be a name, '=' and a value"),
+        (("--json-body", "{S3cret"), "--json-body: is no JSON"),
+        (("--extract", "/no/such/file"), "--extract: neither JSON nor a file that can"),
+        (("--extract", '{"a": ">>S3cret"}'), "extract.a.css: is no CSS selector"),
+        (("--timeout", "0"), "timeout: input should be greater than 0"),
+        (("--priority", "10"), "priority: must be from 0 (most urgent) to 9"),
+        (("--sessions", "3"), "--sessions, --out and --delay are for several pages"),
+    ],
+)
+def test_what_cannot_be_asked_is_said_and_no_value_is_repeated(
+    stack: "Stack", options: tuple[str, ...], says: str
+) -> None:
+    done = stack.manage("scrape", "http://x.example", *options)
+
+    assert done.returncode in {1, 2}
+    assert says in done.stderr
+    assert "S3cret" not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_nothing_to_fetch_is_said(stack: "Stack") -> None:
+    assert "give a URL, a file of them, or --resume ID" in stack.manage("scrape").stderr

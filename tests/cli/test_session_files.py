@@ -1,11 +1,14 @@
 """Sessions into a file and back: whole, secret, and nothing overwritten unasked."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from cryptography.fernet import Fernet
 
+from limpet.sealing import Sealer
 from sessions import SessionManager
 
 if TYPE_CHECKING:
@@ -21,7 +24,11 @@ def file(stack: "Stack", manager: SessionManager, tmp_path: Path) -> Path:
         )
     path = tmp_path / "sessions.jsonl"
     done = stack.manage("sessions", "export", "--out", str(path), "--json")
-    assert json.loads(done.stdout) == {"file": str(path), "sessions": 2}
+    assert json.loads(done.stdout) == {
+        "file": str(path),
+        "sessions": 2,
+        "skipped": [],
+    }
     return path
 
 
@@ -52,10 +59,15 @@ def test_sessions_that_exist_are_replaced_only_when_told(
 
     kept = json.loads(stack.manage("sessions", "import", str(file), "--json").stdout)
     before = manager.state("me")
-    done = stack.manage("sessions", "import", str(file), "--replace", "--json")
+    command = ("sessions", "import", str(file), "--replace", "--json")
+    blind = stack.manage(*command)
+    unasked = manager.state("me")
+    done = stack.manage(*command, "--yes")
     after = manager.state("me")
 
     assert (kept["restored"], kept["kept"]) == (0, 2)
+    assert (blind.returncode, unasked) == (1, before)
+    assert "Replace those of the 2 sessions of pool default" in blind.stderr
     assert json.loads(done.stdout)["restored"] == 2
     assert before is not None
     assert after is not None
@@ -96,3 +108,22 @@ def test_a_file_of_sessions_is_not_replaced_unasked(stack: "Stack", file: Path) 
     assert (codes, file.read_text()) == ([1, 1, 2], before)
     assert "is there already" in blind.stderr
     assert "--out: cannot write /proc/nowhere/x" in nowhere.stderr
+
+
+def test_sessions_under_a_retired_key_are_left_out_and_named(
+    stack: "Stack", manager_of: Callable[..., SessionManager], tmp_path: Path
+) -> None:
+    old, new = (Fernet.generate_key().decode() for _ in range(2))
+    for name, key in (("lost", old), ("there", new)):
+        manager = manager_of(sealer=Sealer([key]))
+        manager.release(manager.acquire(name, hold=30), patch={"user_agent": name})
+    path = tmp_path / "sessions.jsonl"
+    stack.environment["LIMPET_STATE_KEYS"] = new
+
+    done = stack.manage("sessions", "export", "--out", str(path))
+
+    named = [json.loads(line).get("session") for line in path.read_text().splitlines()]
+    assert done.returncode == 1
+    assert "1 session left out" in done.stderr
+    assert done.stderr.rstrip().endswith(": lost")
+    assert named == [None, "there", None]

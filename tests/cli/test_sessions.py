@@ -1,6 +1,7 @@
 """Looking at sessions, ending them and moving them."""
 
 import json
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -89,11 +90,56 @@ def test_a_session_is_shown_without_what_is_secret_in_it(
     assert "S3cret" not in text.stdout + str(found)
 
 
-def test_named_sessions_are_closed(
+def test_the_version_of_a_state_is_a_plain_number_with_its_time(
     stack: "Stack", three: list[str], manager: SessionManager
 ) -> None:
-    done = stack.manage("sessions", "close", "me", "you", "me", "--json")
+    info = manager.get("me")
+    assert info is not None
+    manager.acquire("new", hold=30)
 
+    shown = stack.manage("sessions", "show", "me").stdout
+    never = stack.manage("sessions", "show", "new").stdout
+
+    assert re.search(
+        rf"^state version +{info.state_version}, \d+ \w+ ago", shown, re.MULTILINE
+    )
+    assert re.search(r"^state version +- *$", never, re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", ["-", "-dash", "--pool", "--yes"])
+def test_an_id_that_begins_with_a_dash_goes_after_two(
+    stack: "Stack", imported: list[str], manager: SessionManager, name: str
+) -> None:
+    manager.release(manager.acquire(name, hold=30))
+
+    shown = stack.manage("sessions", "show", "--json", "--", name)
+    moved = stack.manage("sessions", "migrate", "--to", imported[0], "--", name)
+    closed = stack.manage("sessions", "close", "--yes", "--json", "--", name)
+
+    assert json.loads(shown.stdout)["session"] == name
+    assert moved.returncode == 0, moved.stderr
+    assert json.loads(closed.stdout) == {"closed": [name]}
+
+
+def test_an_id_that_was_taken_for_an_option_gets_a_hint(stack: "Stack") -> None:
+    for command in ("show", "close", "migrate"):
+        done = stack.manage("sessions", command, "-dash")
+
+        assert done.returncode == 2
+        assert f"goes last, after --: {command} -- -x" in done.stderr
+    assert "after --" not in stack.manage("sessions", "ls", "-dash").stderr
+
+
+def test_named_sessions_are_closed_only_with_a_yes(
+    stack: "Stack", three: list[str], manager: SessionManager
+) -> None:
+    command = ("sessions", "close", "me", "you", "me", "--json")
+    blind = stack.manage(*command)
+    left = len(list(manager.all()))
+    done = stack.manage(*command, "--yes")
+
+    assert (blind.returncode, left) == (1, 3)
+    assert "End 2 sessions of pool default? Say so with --yes" in blind.stderr
     assert json.loads(done.stdout) == {"closed": ["me", "you"]}
     assert [info.session for info in manager.all()] == ["user-42"]
 

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,6 +72,23 @@ def test_up_refuses_what_a_worker_would_meet_at_its_first_job(
     assert done.returncode == 1
     assert done.stderr.startswith(f"limpet: {variable}: {says}")
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "command", [("manage.py", "up"), ("-m", "celery", "-A", "tasks", "worker")]
+)
+def test_a_mistake_in_a_strategy_of_one_s_own_is_named_at_the_start(
+    stack: "Stack", tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    (tmp_path / "mine.lua").write_text("-- Mine.\nreturn by_turns(func() end)")
+
+    done = stack.run(*command, LIMPET_STRATEGIES_DIR=str(tmp_path))
+
+    # Celery has a warning of its own for whoever is root.
+    *_, line = done.stderr.splitlines()
+    assert done.returncode == 1
+    assert line.startswith("limpet: LIMPET_STRATEGIES_DIR: mine.lua:2: ")
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -236,3 +254,36 @@ def test_a_database_that_cannot_be_used_is_named(
     assert (newer.returncode, nowhere.returncode) == (1, 1)
     assert "the tables are of another Limpet version" in newer.stderr
     assert "LIMPET_DATABASE_URL: cannot open the database" in nowhere.stderr
+
+
+def test_commands_that_start_together_on_a_new_folder_all_succeed(
+    stack: "Stack",
+) -> None:
+    with ThreadPoolExecutor(4) as together:
+        done = list(
+            together.map(
+                lambda n: stack.run(
+                    *("manage.py", "proxies", "import", "-", "--json"),
+                    stdin=f"10.0.0.{n}:80",
+                ),
+                range(4),
+            )
+        )
+
+    assert [one.returncode for one in done] == [0] * 4, [one.stderr for one in done]
+    listed = json.loads(stack.manage("proxies", "ls", "--json").stdout)
+    assert [row["address"] for row in listed] == [
+        f"http://10.0.0.{n}:80" for n in range(4)
+    ]
+
+
+def test_a_database_that_is_there_is_not_said_to_be_missing(stack: "Stack") -> None:
+    stack.manage("migrate")
+    with sqlite3.connect(stack.folder / "limpet.db") as database:
+        database.execute("DROP TABLE proxies")
+
+    broken = stack.manage("proxies", "import", "-", stdin="10.0.0.1:80")
+
+    assert broken.returncode == 1
+    assert "cannot open the database" not in broken.stderr
+    assert "could not do what it was asked (SQLITE_ERROR)" in broken.stderr
