@@ -1,6 +1,8 @@
 # What a new machine needs: Python 3.11+, pip and make. Everything else goes to .venv.
 PYTHON ?= python3
 BIN := .venv/bin
+# Test files at a time; most of them wait for something most of the time.
+JOBS ?= 3
 READY := .venv/.ready
 
 .PHONY: help demo up test check format lock docs clean
@@ -12,7 +14,7 @@ help:
 	@echo 'make check   the gate: lint, types, layers'
 	@echo 'make format  what the gate can mend by itself'
 	@echo 'make lock    requirements.lock anew from pyproject.toml'
-	@echo 'make docs    docs/settings.md anew'
+	@echo 'make docs    docs/settings.md and docs/jobs.md anew'
 
 $(READY): requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit("Limpet needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; try: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
@@ -27,7 +29,7 @@ up: $(READY)
 	@exec $(BIN)/python manage.py up
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 check: $(READY)
 	$(BIN)/ruff format --check .
@@ -38,7 +40,7 @@ check: $(READY)
 	$(BIN)/vulture
 	$(BIN)/codespell
 	$(BIN)/loq
-	@if command -v luacheck >/dev/null; then luacheck -q proxies sessions; \
+	@if command -v luacheck >/dev/null; then luacheck -q limpet politeness proxies results sessions tasks; \
 	elif [ -n "$$CI" ]; then echo 'luacheck is missing: apt-get install lua-check'; exit 1; \
 	else echo 'luacheck is not installed (Debian: lua-check): Lua was not linted'; fi
 
@@ -51,6 +53,7 @@ lock: $(READY)
 
 docs: $(READY)
 	$(BIN)/python manage.py settings --markdown > docs/settings.md
+	$(BIN)/python manage.py jobs --markdown > docs/jobs.md
 
 clean:
 	rm -rf .venv .limpet

@@ -2,13 +2,22 @@
 
 from typing import Any
 
-from limpet.names import CLEANUP_EXPIRED_SESSIONS, SNAPSHOT_METRICS, UPKEEP_QUEUE
+from limpet.names import (
+    CLEANUP_EXPIRED_SESSIONS,
+    SNAPSHOT_METRICS,
+    STORE_DEAD_LETTERS,
+    UPKEEP_QUEUE,
+)
 from limpet.settings import Settings
 
 
 def beat_schedule(settings: Settings) -> dict[str, dict[str, Any]]:
     """Return Celery's ``beat_schedule``; tasks are named, never imported."""
-    entries: dict[str, dict[str, Any]] = {}
+    entries = {
+        "store dead letters": _every(
+            settings.dead_letters_interval_seconds, STORE_DEAD_LETTERS
+        )
+    }
     if settings.session_cleanup_enabled:
         entries["clean up expired sessions"] = _every(
             settings.session_cleanup_interval_minutes * 60,

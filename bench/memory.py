@@ -19,8 +19,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from bench import rig, stock
 from limpet.sealing import Sealer
 from proxies import Outcome
+from sessions.operation import Give
 from sessions.state import Cookie, SessionState, encode
-from sessions.store import Give
 
 _GOALS: Final = {
     "bytes_per_session": rig.Goal("at most 350", 350, most=True),

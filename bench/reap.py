@@ -1,8 +1,10 @@
 """How long the clean-up of 100k expired sessions takes, and who waits for it.
 
-One process cleans up in batches of 50, without a pause; another one acquires and
-releases a session some hundred times a second, as it does in the idle time before. Both
-are done in rounds, and the ratio is the median over them.
+One process cleans up in batches of 50; another one acquires and releases a session some
+hundred times a second, as it does in the idle time before. Both are done in rounds, and
+the ratio is the median over them. ``seconds_100k`` is the time that the server spends,
+taken in rounds of their own: nobody else can be served in it. It rests between its
+scripts, so by the clock it takes longer (``clock_100k``).
 """
 
 import sys
@@ -33,9 +35,13 @@ _GOALS: Final = {
 
 @dataclass(frozen=True)
 class Round:
-    """One round: seconds of the clean-up, and acquire times in milliseconds."""
+    """One round: seconds of the clean-up, and acquire times in milliseconds.
+
+    *seconds* are the server's.
+    """
 
     seconds: float
+    clock: float
     idle: list[float]
     meanwhile: list[float]
 
@@ -64,18 +70,27 @@ def _acquirer(port: int, wishes: Connection) -> None:
 def _round(running: rig.Running, manager: SessionManager, wishes: Connection) -> Round:
     expired = stock.names(_PER_ROUND, "expired")
     stock.fill(manager, running.client, expired, expired=True)
+    running.client.config_resetstat()
+    clock = _clean_up(manager)
+    seconds = running.client.info("commandstats")["cmdstat_evalsha"]["usec"] / 1e6
+    stock.fill(manager, running.client, expired, expired=True)
     wishes.send("begin")
     time.sleep(1)
     wishes.send("stop")
     idle = wishes.recv()
     wishes.send("begin")
+    _clean_up(manager)
+    wishes.send("stop")
+    return Round(seconds, clock, idle, wishes.recv())
+
+
+def _clean_up(manager: SessionManager) -> float:
     start, removed = time.perf_counter(), 0
     while (done := manager.expire(_BATCH)).more:
         removed += done.sessions
-    seconds = time.perf_counter() - start
-    wishes.send("stop")
-    assert removed + done.sessions == _PER_ROUND, f"{removed} sessions were removed"
-    return Round(seconds, idle, wishes.recv())
+    removed += done.sessions
+    assert removed == _PER_ROUND, f"{removed} sessions were removed"
+    return time.perf_counter() - start
 
 
 def _p99(took: list[float]) -> float:
@@ -93,14 +108,14 @@ def measure(running: rig.Running, rounds: int) -> dict[str, float]:
     done = [_round(running, manager, ours) for _ in range(rounds)]
     ours.send("end")
     process.join()
-    seconds = median(one.seconds for one in done) * 100_000 / _PER_ROUND
+    scale = 100_000 / _PER_ROUND
     return {
-        "seconds_100k": seconds,
+        "seconds_100k": median(one.seconds for one in done) * scale,
+        "clock_100k": median(one.clock for one in done) * scale,
         "p99_ratio": median(_p99(one.meanwhile) / _p99(one.idle) for one in done),
         "p50_ratio": median(median(one.meanwhile) / median(one.idle) for one in done),
         "p99_idle_ms": median(_p99(one.idle) for one in done),
         "p99_meanwhile_ms": median(_p99(one.meanwhile) for one in done),
-        "ms_per_batch": seconds * 1000 * _BATCH / 100_000,
     }
 
 
@@ -116,7 +131,7 @@ def main(
     [bold]python bench/reap.py --server embedded --json[/]
     """
     with rig.server(server) as running:
-        figures = measure(running, rounds=5 if quick else 25)
+        figures = measure(running, rounds=3 if quick else 25)
         rows = [(name, f"{value:.2f}") for name, value in figures.items()]
         rig.table(f"{running.name}, batches of {_BATCH}", ("figure", ""), rows)
     rig.finish(figures, _GOALS, as_json=as_json)

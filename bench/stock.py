@@ -13,7 +13,8 @@ from limpet.scripts import Script
 from proxies import Outcome, Proxy, ProxyPool, ProxyRecord, Selection
 from proxies.store import ProxyStore
 from sessions import Reason, SessionManager, SessionPolicy
-from sessions.store import Arg, Give, SessionStore, Want
+from sessions.operation import Arg, Give, Want
+from sessions.store import SessionStore
 
 #: Commands sent in one go while filling.
 _BATCH: Final = 1000
@@ -44,7 +45,7 @@ def pool(client: Redis, name: str, size: int) -> SessionManager:
         policy=SessionPolicy(max_rebinds=10**6),
     )
     # Builds the index, and has the scripts loaded.
-    manager.release(manager.acquire("~", hold=5), close=Reason.CLOSED)
+    manager.release(manager.acquire(None, hold=5), close=Reason.CLOSED)
     if size > _TEMPLATES:
         _copy_proxies(client, Keys(name), size - _TEMPLATES)
     return manager
@@ -63,17 +64,15 @@ def _copy_proxies(client: Redis, keys: Keys, count: int) -> None:
         pipe.execute()
 
 
-def want(nonce: str = "b0b0b0b0", policy: SessionPolicy | None = None) -> Want:
+def want(nonce: str = "b0b0b0", policy: SessionPolicy | None = None) -> Want:
     return Want(nonce, 60, policy or SessionPolicy(), Selection())
 
 
 class _Waiting(SessionStore):
     """A store that does not look at replies, which are not there yet."""
 
-    def _run(
-        self, script: Script, args: list[Arg], where: list[str] | None = None
-    ) -> list[Any]:
-        self._one(script, args, where)
+    def _run(self, script: Script, args: list[Arg]) -> list[Any]:
+        self._one(script, args)
         return []
 
 

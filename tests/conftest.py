@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from proxies import HealthPolicy, Proxy, ProxyPool, ProxyRecord, Selection
 from proxies.store import ProxyStore
 from sessions import SessionManager, SessionPolicy
 from sessions.store import SessionStore
+from tests.warm import Warm
 
 # No deadline: the machine may be busy. Properties are about facts, not about speed.
 hypothesis.settings.register_profile("limpet", deadline=None)
@@ -146,6 +148,16 @@ def lab() -> Iterator[Lab]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def browser_module() -> str:
+    """Name the fetcher over libcurl; skip, or fail under CI, where it is not."""
+    if find_spec("curl_cffi"):
+        return "tasks.curl"
+    if os.environ.get("CI") == "true":
+        pytest.fail("curl_cffi is missing: install the extra curl")
+    pytest.skip("curl_cffi is not installed")
+
+
 def _stop(process: subprocess.Popen[str]) -> None:
     process.terminate()
     try:
@@ -159,7 +171,8 @@ def _stop(process: subprocess.Popen[str]) -> None:
 class Stack:
     """Processes of ours on a Redis and a state folder of their own."""
 
-    def __init__(self, redis_port: int, folder: Path) -> None:
+    def __init__(self, redis_port: int, folder: Path, warm: Warm) -> None:
+        self._warm = warm
         self.redis_url = f"redis://127.0.0.1:{redis_port}/1"
         self.broker_url = f"redis://127.0.0.1:{redis_port}/0"
         self.folder = folder
@@ -169,6 +182,8 @@ class Stack:
             "CELERY_BROKER_URL": self.broker_url,
             "LIMPET_STATE_DIR": str(folder),
             "LIMPET_ENV_FILE": os.devnull,
+            # Where the lab is.
+            "LIMPET_ALLOW_PRIVATE_HOSTS": "127.0.0.0/8",
             "PYTHONPATH": str(ROOT),
             "COLUMNS": "200",
         }
@@ -192,7 +207,12 @@ class Stack:
     def manage(
         self, *arguments: str, stdin: str = "", **environment: str
     ) -> subprocess.CompletedProcess[str]:
-        return self.run("manage.py", *arguments, stdin=stdin, **environment)
+        """Run ``python manage.py …`` to its end, in a process that `Warm` forks."""
+        return self._warm.run(
+            ["manage.py", *arguments],
+            stdin=stdin,
+            env={**self.environment, **environment},
+        )
 
     def celery(
         self, *arguments: str, log: str, **environment: str
@@ -231,10 +251,31 @@ class Stack:
         self._open.close()
 
 
+@pytest.fixture(scope="session")
+def warm() -> Iterator[Warm]:
+    """Give what forks for commands."""
+    made = Warm()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def shared_stack(
+    redis_port: int, tmp_path_factory: pytest.TempPathFactory, warm: Warm
+) -> Iterator[Stack]:
+    """Processes of all tests of a module, which leave each other's keys alone."""
+    with Redis(port=redis_port) as server:
+        server.flushall()
+        made = Stack(redis_port, tmp_path_factory.mktemp("stack"), warm)
+        yield made
+        made.close()
+        server.flushall()
+
+
 @pytest.fixture
-def stack(redis: Redis, redis_port: int, tmp_path: Path) -> Iterator[Stack]:
+def stack(redis: Redis, redis_port: int, tmp_path: Path, warm: Warm) -> Iterator[Stack]:
     """Processes of this test alone; the database is empty."""
-    made = Stack(redis_port, tmp_path)
+    made = Stack(redis_port, tmp_path, warm)
     yield made
     made.close()
     # What Celery keeps in its own database is Celery's; ours is looked at by `redis`.

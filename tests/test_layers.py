@@ -30,7 +30,17 @@ def test_packages_under_tests_do_not_shadow_ours() -> None:
 
 
 def test_an_init_only_re_exports() -> None:
-    for package in ("limpet", "proxies", "sessions", "tasks", "monitor", "cli", "lab"):
+    for package in (
+        "limpet",
+        "proxies",
+        "sessions",
+        "results",
+        "extraction",
+        "tasks",
+        "monitor",
+        "cli",
+        "lab",
+    ):
         tree = ast.parse((ROOT / package / "__init__.py").read_text("utf-8"))
         docstring, *rest = tree.body
         assert isinstance(docstring, ast.Expr)

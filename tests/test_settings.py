@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from limpet.errors import ConfigurationError
-from limpet.settings import ROOT, Settings, reference, settings
+from limpet.settings import PATTERNS, ROOT, Settings, reference, settings, variables
 
 
 @pytest.fixture(autouse=True)
@@ -92,6 +92,33 @@ def test_a_value_out_of_bounds_names_its_variable(
 @pytest.mark.parametrize(
     ("variable", "value", "says"),
     [
+        ("LIMPET_DIRECT_POOLS", "A B", "names of pools, separated by commas"),
+        ("LIMPET_PROXY_STRATEGY", "Round robin", "1 to 32 of the characters a-z 0-9 _"),
+        ("LIMPET_USER_AGENT", "\xe9t\xe9", "1 to 256 characters of ASCII"),
+    ],
+)
+def test_a_text_that_cannot_be_is_refused_in_words(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, says: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+
+    with pytest.raises(ConfigurationError, match=f"^{variable}: must be {says}"):
+        settings()
+
+
+def test_every_pattern_has_words_of_its_own() -> None:
+    patterns = {
+        name
+        for name, field in variables().items()
+        if any(getattr(one, "pattern", None) for one in field.metadata)
+    }
+
+    assert patterns == PATTERNS.keys()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "says"),
+    [
         ("LIMPET_REDIS_URL", "localhost:6379", "must begin with redis://"),
         ("LIMPET_REDIS_URL", "http://S3cret", "must begin with redis://"),
         ("LIMPET_REDIS_URL", "redis://:S3/cret@h", "percent-encoded"),
@@ -144,10 +171,11 @@ def test_a_url_that_can_be_is_taken(
     }
 
 
-def test_messages_are_held_for_longer_than_a_fetch_takes(
+def test_stock_messages_are_held_for_longer_than_a_fetch_takes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("LIMPET_VISIBILITY_TIMEOUT_SECONDS", "5")
+    monkeypatch.setenv("LIMPET_TRANSPORT", "stock")
 
     with pytest.raises(
         ConfigurationError, match=r"^LIMPET_VIS.*longer than LIMPET_JOB"
@@ -197,3 +225,33 @@ def test_the_example_file_names_real_settings_and_their_defaults() -> None:
     for name, value in named.items():
         if name not in flower and isinstance(known[name], bool | int | float):
             assert value == str(known[name]).lower(), name
+
+
+def test_limits_of_domains_are_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(
+        "LIMPET_DOMAIN_LIMITS", '{"example.com": {"rate": 2, "concurrency": 4}}'
+    )
+
+    [(domain, limit)] = settings().domain_limits.items()
+
+    assert (domain, limit.rate, limit.concurrency, limit.burst) == (
+        *("example.com", 2, 4, 1),
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("{", "must be JSON such as"),
+        ('{"example.com": {"rate": -1}}', r"example\.com\.rate: "),
+        ('{"example.com": {"rats": 1}}', r"example\.com\.rats: "),
+        ('{"https://example.com": {"rate": 1}}', "should match pattern"),
+    ],
+)
+def test_limits_of_domains_that_cannot_be_are_refused(
+    monkeypatch: pytest.MonkeyPatch, value: str, told: str
+) -> None:
+    monkeypatch.setenv("LIMPET_DOMAIN_LIMITS", value)
+
+    with pytest.raises(ConfigurationError, match=f"^LIMPET_DOMAIN_LIMITS: .*{told}"):
+        settings()
