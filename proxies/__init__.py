@@ -1,6 +1,6 @@
 """The proxies we may send traffic through, and which one to take next."""
 
-from proxies.health import HealthPolicy, Outcome
+from proxies.health import HealthPolicy, Outcome, Standing, Tried
 from proxies.pool import DIRECT, ProxyPool, ProxyStatus
 from proxies.proxy import Proxy, parse_proxy
 from proxies.record import ProxyRecord
@@ -15,6 +15,8 @@ __all__ = [
     "ProxyRecord",
     "ProxyStatus",
     "Selection",
+    "Standing",
+    "Tried",
     "parse_proxy",
     "where",
 ]

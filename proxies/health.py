@@ -22,6 +22,33 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Tried:
+    """How a test of a proxy went that no session made.
+
+    *elapsed* is in seconds; *fault* is how much of a failure it was, if it was one: 0
+    to 1. *token* is that of the turn it was made in, empty where a person wanted it.
+    *exit* is the address that the site saw, empty if it did not say.
+    """
+
+    outcome: Outcome
+    elapsed: float
+    fault: float = 1.0
+    token: str = ""
+    exit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a proxy stands after a test; *state* is empty when there is no such proxy.
+
+    *exit_changed*: it has sessions, which sites see at another address now.
+    """
+
+    state: str
+    exit_changed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class HealthPolicy:
     """When a proxy is rested. Times are in seconds.
 

@@ -6,13 +6,17 @@ from typing import Final
 
 from limpet.errors import ConfigurationError, LimpetError
 from limpet.sealing import Sealer
-from proxies.health import HealthPolicy, Outcome
+from proxies.census import FIELDS, Census
+from proxies.health import HealthPolicy, Standing, Tried
 from proxies.proxy import Proxy, parse_proxy
 from proxies.record import ProxyRecord
 from proxies.store import ProxyStore
 
 #: What a pool that is declared direct has for a proxy, so that all else is the same.
 DIRECT: Final = ProxyRecord(Proxy("direct", "", 0))
+
+#: For so long domains are counted that block a proxy; see ``lua/_ban.lua``.
+_BANS_MS: Final = 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +29,8 @@ class ProxyStatus:
     *due* is the seconds left of its cool-down. *fails* counts failures in a row.
     *started*, *done*, *inflight* and *faults* count requests, *sessions* those bound to
     it. *success* is 0 to 1 and *response_ms* an average, both with the newest request
-    weighing most. *recent* and *recent_faults* count in the last window.
+    weighing most. *recent* and *recent_faults* count in the last window, *bans* the
+    domains that began to block it within an hour.
     """
 
     record: ProxyRecord
@@ -43,6 +48,7 @@ class ProxyStatus:
     recent: int
     recent_faults: int
     bytes: int
+    bans: int
 
     @property
     def proxy(self) -> Proxy:
@@ -150,16 +156,33 @@ class ProxyPool:
         rows = zip(ids, self._store.live(ids), strict=True)
         return [one for one, row in rows if row and row.get("mode") != "removed"]
 
-    def report(
-        self, proxy_id: str, outcome: Outcome, elapsed: float, *, fault: float = 1.0
-    ) -> str:
-        """Tell how a test of a proxy went, *elapsed* in seconds; return its state.
+    def census(self, most: int) -> Census:
+        """Count the proxies in Redis by state, of up to *most* usable and cooling ones.
 
-        *fault* is how much of a failure it was, if it was one: 0 to 1.
+        Those that may not be chosen for another reason are the inventory's to count.
         """
-        return self._store.report(
-            proxy_id, outcome, round(elapsed * 1000), self._health, fault=fault
-        )
+        return Census.of(self._store.sample(most, FIELDS))
+
+    def probes(
+        self, token: str, *, most: int, hold: float, again: float
+    ) -> list[tuple[str, str]]:
+        """Return id and version, for `get`, of up to *most* proxies to be tried now.
+
+        A cooling one that is due is *token*'s for *hold* seconds, as it would be a
+        session's; one that is well is given again after *again* seconds.
+        """
+        found: list[tuple[str, str]] = []
+        more = True
+        while more and len(found) < most:
+            more, some = self._store.probes(
+                token, most=most - len(found), hold=hold, again=again
+            )
+            found += some
+        return found
+
+    def report(self, proxy_id: str, tried: Tried) -> Standing:
+        """Tell how a test of a proxy went; return how it stands then."""
+        return self._store.report(proxy_id, tried, self._health)
 
     def status(self, records: Sequence[ProxyRecord]) -> list[ProxyStatus]:
         """Return how each of *records* is doing, in their order. Takes no probe."""
@@ -215,7 +238,7 @@ def _status(
         fails=float(row.get("fails", 0)),
         sessions=count("sessions"),
         inflight=count("inflight"),
-        started=count("started"),
+        started=count("done") + count("lost") + count("inflight"),
         done=count("done"),
         faults=count("faults"),
         success=round(float(row.get("success", 1)), 3),
@@ -223,4 +246,5 @@ def _status(
         recent=round(n0 + n1 * left),
         recent_faults=round(f0 + f1 * left),
         bytes=count("bytes"),
+        bans=count("bans") if now - count("bans_since") <= _BANS_MS else 0,
     )

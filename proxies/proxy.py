@@ -4,6 +4,7 @@ import hashlib
 import ipaddress
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final
 from urllib.parse import quote, unquote, urlsplit
 
@@ -21,7 +22,7 @@ _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _CREDENTIALS_FIRST: Final = re.compile(r"@[^@]+:\d+$")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Proxy:
     """An upstream proxy.
 
@@ -40,7 +41,7 @@ class Proxy:
         """Whether this stands for going out without a proxy."""
         return self.scheme == "direct"
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Ten hexadecimal digits that stand for the proxy everywhere."""
         identity = f"{self.scheme}://{self.username}@{self.host}:{self.port}"
@@ -52,7 +53,7 @@ class Proxy:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}:{self.port}"
 
-    @property
+    @cached_property
     def url(self) -> str:
         """The whole URL, credentials percent-encoded: for the connection alone."""
         if not self.username and not self.password:

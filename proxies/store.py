@@ -11,18 +11,21 @@ from limpet.connection import STORE_ERRORS, store_error
 from limpet.errors import ConfigurationError, InvalidSelection
 from limpet.keys import POOLS, Keys
 from limpet.scripts import Script
-from proxies.health import HealthPolicy, Outcome
+from proxies.health import HealthPolicy, Standing, Tried
 from proxies.strategies import strategies
 
 _PUBLISH = Script("proxies", "publish")
 _MODE = Script("proxies", "mode")
 _BUILD = Script("proxies", "build")
+_PROBES = Script("proxies", "probes")
 _REPORT = Script("proxies", "report")
 _TRY = Script("proxies", "try")
 #: Proxies sent in one go: thousands are imported without a trip each.
 _CHUNK: Final = 500
 #: Proxies entered into a new index in one step: under 3 ms, so that nobody waits.
 _BUILD_STEP: Final = 200
+#: Usable proxies looked at for one that is to be tried, in one step: about 1 ms.
+_LOOK: Final = 500
 #: Keys that one step of a look through all of them asks for: about 1 ms of the server.
 _SCAN_STEP: Final = 1000
 #: A change of a proxy's health is written to every index that it is in.
@@ -67,23 +70,32 @@ class ProxyStore:
         """Set what may be done with a proxy; False when there is no such one."""
         return self._run(_MODE, self._where, [proxy_id, mode]) == 1
 
-    def report(
-        self,
-        proxy_id: str,
-        outcome: Outcome,
-        elapsed_ms: int,
-        health: HealthPolicy,
-        *,
-        fault: float,
-    ) -> str:
-        """Tell how a test went; return the proxy's state then, "" for no such one."""
+    def probes(
+        self, token: str, *, most: int, hold: float, again: float
+    ) -> tuple[bool, list[tuple[str, str]]]:
+        """Choose up to *most* proxies to be tried, each for *hold* seconds.
+
+        Returns whether to ask again for more, and their ids and versions. One that is
+        well is tried again after *again* seconds.
+        """
+        keys = self._keys
+        where = [keys.cooling, keys.usable, keys.live, keys.probed]
+        reply = self._run(_PROBES, where, [token, most, _ms(hold), _ms(again), _LOOK])
+        assert isinstance(reply, list)
+        more, *found = reply
+        pairs = zip(found[::2], found[1::2], strict=True)
+        return bool(more), [(one.decode(), version.decode()) for one, version in pairs]
+
+    def report(self, proxy_id: str, tried: Tried, health: HealthPolicy) -> Standing:
+        """Tell how a test went; return how the proxy stands then."""
         luck = random.random()  # noqa: S311 - spreads cool-downs, hides nothing
-        told = [proxy_id, outcome.value, fault, health.max_failures]
-        times = [_ms(health.cooldown), luck, elapsed_ms, health.alpha]
-        times.append(_ms(health.window))
-        state = self._run(_REPORT, self._where, [*told, *times])
-        assert isinstance(state, bytes)
-        return state.decode()
+        told = [proxy_id, tried.outcome.value, tried.fault, health.max_failures]
+        times = [_ms(health.cooldown), luck, _ms(tried.elapsed), health.alpha]
+        rest = [_ms(health.window), tried.token or "?", tried.exit]
+        where = [*self._where, self._keys.counters]
+        reply = self._run(_REPORT, where, [*told, *times, *rest])
+        assert isinstance(reply, list)
+        return Standing(state=reply[0].decode(), exit_changed=bool(reply[1]))
 
     def build(self, index: str) -> None:
         """Make the index ready that an acquire asked for. Safe to repeat, and to race.
@@ -136,6 +148,40 @@ class ProxyStore:
                 yield key.decode().removeprefix(self._keys.live)
         except STORE_ERRORS as error:
             raise store_error(error) from None
+
+    def sample(
+        self, most: int, fields: Sequence[str]
+    ) -> list[tuple[int, list[dict[str, str]]]]:
+        """Return of the usable and of the cooling proxies how many, and some of them.
+
+        Up to *most* of each, drawn by lot if there are more, with those *fields*; a
+        proxy that went meanwhile is an empty dict.
+        """
+        groups = []
+        try:
+            for key in (self._keys.usable, self._keys.cooling):
+                with self._client.pipeline(transaction=False) as pipe:
+                    pipe.zcard(key)
+                    pipe.zrandmember(key, most)
+                    number, ids = pipe.execute()
+                groups.append(
+                    (number, self._some([one.decode() for one in ids], fields))
+                )
+        except STORE_ERRORS as error:
+            raise store_error(error) from None
+        return groups
+
+    def _some(self, ids: Sequence[str], fields: Sequence[str]) -> list[dict[str, str]]:
+        with self._client.pipeline(transaction=False) as pipe:
+            for one in ids:
+                pipe.hmget(self._keys.live_proxy(one), list(fields))
+            rows = pipe.execute()
+        return [
+            dict(zip(fields, (value.decode() for value in row), strict=True))
+            if row[0] is not None
+            else {}
+            for row in rows
+        ]
 
     def now_ms(self) -> int:
         """Return the server's time."""

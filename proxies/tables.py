@@ -9,7 +9,17 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final, TypeVar
 
-from sqlalchemy import BigInteger, DateTime, Engine, bindparam, delete, update
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    Engine,
+    bindparam,
+    case,
+    delete,
+    func,
+    or_,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, Session, SQLModel, col, select
 
@@ -91,6 +101,29 @@ def load(engine: Engine, sealer: Sealer, pool: str) -> list[ProxyRecord]:
         return [_record(sealer, row) for row in session.exec(query)]
 
 
+def page(
+    engine: Engine, sealer: Sealer, pool: str, *, start: int, most: int, search: str
+) -> tuple[int, list[ProxyRecord]]:
+    """Return how many proxies *pool* has, and some of them by their addresses.
+
+    Of those alone that *search* finds, if it is not empty: it begins an id, is part of
+    a host, or is a country or a tag.
+    """
+    wanted = [col(ProxyRow.pool) == pool]
+    if search:
+        found = col(ProxyRow.id).startswith(search, autoescape=True)
+        found |= col(ProxyRow.host).contains(search, autoescape=True)
+        found |= col(ProxyRow.country) == search.upper()
+        found |= col(ProxyRow.tags).contains(json.dumps(search), autoescape=True)
+        wanted.append(found)
+    query = select(ProxyRow).where(*wanted).offset(start).limit(most)
+    query = query.order_by(col(ProxyRow.host), col(ProxyRow.port), col(ProxyRow.id))
+    count = select(func.count()).select_from(ProxyRow).where(*wanted)
+    with Session(engine) as session:
+        records = [_record(sealer, row) for row in session.exec(query)]
+        return session.exec(count).one(), records
+
+
 def get(engine: Engine, sealer: Sealer, pool: str, proxy_id: str) -> ProxyRecord | None:
     """Return one proxy of *pool*, `None` when it has none such.
 
@@ -114,6 +147,14 @@ def known(engine: Engine, pool: str, ids: Iterable[str]) -> set[str]:
     return found
 
 
+def leaving(engine: Engine, pool: str) -> set[str]:
+    """Return the ids of the pool's proxies that its sessions are to leave."""
+    gone = or_(col(ProxyRow.mode) == "evacuating", col(ProxyRow.enabled).is_(False))
+    with Session(engine) as session:
+        query = select(ProxyRow.id).where(col(ProxyRow.pool) == pool, gone)
+        return set(session.exec(query))
+
+
 def set_mode(engine: Engine, pool: str, proxy_id: str, mode: str) -> bool:
     """Say what may be done with one proxy; return whether *pool* has it.
 
@@ -129,6 +170,16 @@ def set_mode(engine: Engine, pool: str, proxy_id: str, mode: str) -> bool:
         if row.enabled:
             row.mode = mode
         return True
+
+
+def modes(engine: Engine, pool: str) -> dict[str, int]:
+    """Count the proxies of *pool* that may not be chosen as they are told, by mode."""
+    what = case(
+        (col(ProxyRow.enabled).is_(other=False), "disabled"), else_=ProxyRow.mode
+    )
+    query = select(what, func.count()).where(ProxyRow.pool == pool).group_by(what)
+    with Session(engine) as session:
+        return {mode: count for mode, count in session.exec(query) if mode}
 
 
 def remove(engine: Engine, pool: str, ids: Iterable[str]) -> int:

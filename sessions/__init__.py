@@ -1,5 +1,6 @@
 """Sessions: the promise that the same id leaves through the same proxy."""
 
+from sessions.cleaner import Cleaner, CleanupReport, Memory
 from sessions.manager import SessionManager
 from sessions.opening import check, open_pool, open_proxies
 from sessions.session import (
@@ -7,17 +8,20 @@ from sessions.session import (
     Full,
     Lease,
     Moved,
-    PoolStats,
     Reason,
     SessionInfo,
     SessionPolicy,
     Sticky,
 )
+from sessions.stats import PoolStats
 
 __all__ = [
+    "Cleaner",
+    "CleanupReport",
     "Expired",
     "Full",
     "Lease",
+    "Memory",
     "Moved",
     "PoolStats",
     "Reason",

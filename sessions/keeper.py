@@ -6,32 +6,30 @@ from typing import Any, Final
 
 from limpet.errors import (
     ConfigurationError,
-    InvalidSelection,
     SessionBusy,
-    SessionLost,
     StateConflict,
     StateTooLarge,
     StateUnreadable,
 )
 from limpet.sealing import Sealer
 from proxies import ProxyPool, Selection
+from sessions.mover import SessionMover
 from sessions.operation import TEMPORARY
-from sessions.session import Expired, Moved, PoolStats, Reason, SessionInfo
+from sessions.session import Expired, Reason, SessionInfo
 from sessions.state import SessionState, decode, encode
+from sessions.stats import PoolStats
 from sessions.store import SessionStore
 
-#: One snapshot a minute keeps a day in the live stream.
-SNAPSHOTS_KEPT: Final = 1440
-#: Sessions moved in one step; each may cost a choice of a proxy.
-_MOVE_STEP: Final = 50
 #: Sessions that one script of the clean-up looks at: about as long as the way to Redis
 #: takes, so that hardly anybody sees that he waited. Half of it would double the work.
 _EXPIRE_STEP: Final = 25
+#: Sessions whose proxies are asked for at a time: about 1 ms of the server.
+_LOOK_STEP: Final = 500
 #: How long the clean-up rests after a batch, in times of what that took.
 _EXPIRE_REST: Final = 3.0
 
 
-class SessionKeeper:
+class SessionKeeper(SessionMover):
     """What people and beat do with the sessions of one pool; see `SessionManager`."""
 
     def __init__(
@@ -43,10 +41,7 @@ class SessionKeeper:
         selection: Selection,
         sealer: Sealer,
     ) -> None:
-        self.pool = pool
-        self.selection = selection
-        self._store = store
-        self._proxies = proxies
+        super().__init__(pool, store, proxies, selection=selection)
         self._sealer = sealer
 
     # --- a session's state ------------------------------------------------------
@@ -91,10 +86,6 @@ class SessionKeeper:
 
     # --- looking and tending ----------------------------------------------------
 
-    def get(self, session_id: str) -> SessionInfo | None:
-        [fields] = self._store.fields([session_id])
-        return SessionInfo.read(self.pool, session_id, fields) if fields else None
-
     def list(
         self, cursor: int = 0, *, count: int = 100
     ) -> tuple[int, Sequence[SessionInfo]]:
@@ -103,9 +94,7 @@ class SessionKeeper:
         What lives throughout is seen at least once, rarely twice.
         """
         cursor, names = self._store.ids(cursor, count)
-        rows = zip(names, self._store.fields(names), strict=True)
-        found = [SessionInfo.read(self.pool, name, row) for name, row in rows if row]
-        return cursor, found
+        return cursor, self._infos(names)
 
     def all(self) -> Iterator[SessionInfo]:
         """Go through all sessions, some at a time."""
@@ -118,6 +107,46 @@ class SessionKeeper:
                     yield info
             if not cursor:
                 return
+
+    def page(
+        self, start: int, count: int, *, last_first: bool = False
+    ) -> tuple[int, Sequence[SessionInfo]]:
+        """Return how many sessions there are, and *count* of them after the first ones.
+
+        Those that expire first come first, or last; times that have grown since are
+        put in order once they would have been over.
+        """
+        total, names = self._store.page(start, count, last_first=last_first)
+        return total, self._infos(names)
+
+    def find(self, prefix: str, most: int) -> tuple[Sequence[SessionInfo], bool]:
+        """Return up to *most* sessions whose names begin so, and whether these are all.
+
+        Costs as much as there are sessions: for people, not for jobs.
+        """
+        names, complete = self._store.find(prefix, most)
+        return self._infos(names), complete
+
+    def of_proxy(
+        self, proxy_id: str, most: int, *, looks: int
+    ) -> tuple[Sequence[SessionInfo], bool]:
+        """Return up to *most* sessions of a proxy, and whether these are all.
+
+        Looks at about *looks* sessions: no index says which are whose.
+        """
+        cursor, found = 0, set[str]()
+        for _ in range(-(-looks // _LOOK_STEP)):
+            cursor, names = self._store.ids(cursor, _LOOK_STEP)
+            homes = zip(names, self._store.homes(names), strict=True)
+            found.update(name for name, home in homes if home == proxy_id)
+            if not cursor or len(found) > most:
+                break
+        complete = not cursor and len(found) <= most
+        return self._infos(sorted(found)[:most]), complete
+
+    def _infos(self, names: Sequence[str]) -> Sequence[SessionInfo]:
+        rows = zip(names, self._store.fields(names), strict=True)
+        return [SessionInfo.read(self.pool, name, row) for name, row in rows if row]
 
     def touch(self, session_id: str) -> bool:
         """Let the session's idle time start anew; False when there is none."""
@@ -132,55 +161,6 @@ class SessionKeeper:
         while ended := self._store.clear(batch):
             yield ended
 
-    def migrate(self, session_id: str, to: str) -> None:
-        """Move the session to the proxy with the id *to*.
-
-        Raises:
-            SessionBusy: a request of it is on its way.
-            InvalidSelection: *to* is no proxy that may be used now.
-            SessionLost: there is no such session.
-        """
-        while True:
-            reply = self._move([session_id], leave="", to=to, reason="migrated")
-            if reply[0] == b"P":
-                raise InvalidSelection("to", "a proxy of the pool that may be used now")
-            if reply[1]:
-                raise SessionBusy(self.pool, session_id, 1.0)
-            if reply[0]:
-                return
-            # It is there already, or is gone; by now another may have its name.
-            info = self.get(session_id)
-            if info is None:
-                raise SessionLost(self.pool, session_id, None, "is not there")
-            if info.proxy == to:
-                return
-
-    def evacuate(self, proxy_id: str) -> Iterator[Moved]:
-        """Move all sessions of a proxy to others, and say after each step how many.
-
-        Those in use move at their next use, once the proxy's mode says so.
-        """
-        cursor = 0
-        while True:
-            cursor, names = self._store.ids(cursor, _MOVE_STEP)
-            if names:
-                reply = self._move(names, leave=proxy_id, to="", reason="evacuating")
-                yield Moved(*map(int, reply))
-            if not cursor:
-                return
-
-    def _move(
-        self, names: Sequence[str], *, leave: str, to: str, reason: str
-    ) -> Sequence[Any]:
-        plan = self.selection.plan
-        while True:
-            reply = self._store.move(
-                names, leave=leave, to=to, reason=reason, plan=plan
-            )
-            if reply[0] != b"I":
-                return reply
-            self._proxies.build(reply[1].decode())
-
     def expire(self, batch: int) -> Expired:
         """Clean up to *batch* sessions whose time is over, and leases of dead holders.
 
@@ -188,51 +168,23 @@ class SessionKeeper:
         """
         start = time.perf_counter()
         leases = self._store.reap(batch)
-        sessions = looked = 0
+        looked = idle = old = 0
+        stuck: list[bytes] = []
         while looked < batch:
             step = min(batch - looked, _EXPIRE_STEP)
-            seen, removed = self._store.expire(step)
-            looked, sessions = looked + seen, sessions + removed
+            seen, *removed, names = self._store.expire(step)
+            looked, idle, old = looked + seen, idle + removed[0], old + removed[1]
+            stuck += names
             if seen < step:
                 break
         more = batch in {leases, looked}
         if more:
             time.sleep(_EXPIRE_REST * (time.perf_counter() - start))
-        return Expired(sessions, leases, more=more)
+        return Expired(idle, old, leases, tuple(map(bytes.decode, stuck)), more=more)
 
     def stats(self) -> PoolStats:
         """Count what the pool holds; the cost does not grow with the pool."""
-        *numbers, at_ms, counters, times = self._store.stats()
-        names = [name.decode() for name in counters[::2]]
-        totals = dict(zip(names, map(int, counters[1::2]), strict=True))
-        bounds = map(int, times[::2])
-        spread = dict(zip(bounds, map(int, times[1::2]), strict=True))
-        sessions, expired, leases, warm, usable, cooling = numbers
-        return PoolStats(
-            pool=self.pool,
-            at_ms=at_ms,
-            sessions=sessions,
-            expired_waiting=expired,
-            leases=leases,
-            warm=warm,
-            proxies_up=usable,
-            proxies_cooling=cooling,
-            counters=totals,
-            times=spread,
-        )
-
-    def snapshot(self) -> PoolStats:
-        """Count, and append the figures to the pool's live stream."""
-        stats = self.stats()
-        fields = {
-            "sessions": stats.sessions,
-            "expired_waiting": stats.expired_waiting,
-            "leases": stats.leases,
-            "proxies_up": stats.proxies_up,
-            "proxies_cooling": stats.proxies_cooling,
-        }
-        self._store.add_snapshot({**fields, **stats.counters}, keep=SNAPSHOTS_KEPT)
-        return stats
+        return PoolStats.read(self.pool, self._store.stats())
 
     # --- copies -----------------------------------------------------------------
 
@@ -284,6 +236,18 @@ class SessionKeeper:
         blob = encode(state, self._sealer) if state != SessionState() else b""
         if blob is None:
             raise StateTooLarge(self.pool, session_id)
+        return self.put_back(session_id, proxy, fields, blob, replace=replace)
+
+    def put_back(
+        self,
+        session_id: str,
+        proxy: str,
+        fields: dict[str, str],
+        blob: bytes,
+        *,
+        replace: bool = False,
+    ) -> tuple[str, str]:
+        """As `restore`, of a state that is packed, and sealed if it has to be."""
         while True:
             reply = self._store.restore(
                 session_id,

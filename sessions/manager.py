@@ -104,12 +104,14 @@ class SessionManager(SessionKeeper):
         domain: str = "",
         patch: StatePatch | None = None,
         close: Reason | None = None,
+        ban: float = 0.0,
     ) -> int:
         """End the lease and say how the proxy did; return the state's version.
 
         *fault* is how much of a failure a fault counts for (0 to 1), *size* the bytes,
         *url* the request's (kept without its query), *elapsed* its time; *patch*
-        replaces parts of the session's state. With *close* the session ends.
+        replaces parts of the session's state. With *close* the session ends. A domain
+        that blocks the proxy does so for at least *ban* seconds.
         The version is -1 when the session is gone: it was temporary, or closed.
 
         Raises:
@@ -118,7 +120,7 @@ class SessionManager(SessionKeeper):
                 was not replaced, the lease has ended.
             StateTooLarge: the state was not kept; the lease has ended.
         """
-        give = Give(outcome, fault, elapsed, size, url, domain)
+        give = Give(outcome, fault, elapsed, size, url, domain, ban=ban)
         give, fits = completed(give, lease, patch, close, self._sealer)
         reply = self._store.release(lease.session, lease.token, give)
         return released(lease, reply, fits=fits)
@@ -235,7 +237,9 @@ class SessionManager(SessionKeeper):
         if reply[0] == b"E":
             wait = max(0.1, reply[1] / 1000)
             raise SessionBusy(self.pool, "(any)", wait, "no_warm")
-        name = reply[8].decode() if reply[0] in b"CHFR" else "(any)"
+        name = "(any)"
+        if reply[0] in b"CHFR":
+            name = reply[1].decode().split(":", 3)[3]
         return self._lease(reply, name, None)
 
     def warm(self, count: int, *, policy: SessionPolicy | None = None) -> list[str]:
@@ -270,26 +274,27 @@ class SessionManager(SessionKeeper):
         status = reply[0]
         if status in b"BNXL":
             raise refusal(self.pool, name, *reply)
-        proxy_id, token, generation, incarnation, seen, version, blob = reply[1:8]
+        token, (generation, seen, version, blob, leases) = reply[1].decode(), reply[2:]
+        proxy_id, incarnation, _ = token.split(":", 2)
         try:
-            proxy = self._proxies.get(proxy_id.decode(), seen.decode())
+            proxy = self._proxies.get(proxy_id, seen.decode())
             state = decode(int(version), blob, self._sealer)
         except LimpetError:
             # Nobody could use it: it must not stand in the way until it times out.
-            self._store.release(name, token.decode(), Give(Outcome.NONE))
+            self._store.release(name, token, Give(Outcome.NONE))
             raise
         if known is not None and known.version == int(version):
             state = known
         return Lease(
             pool=self.pool,
             session=name,
-            token=token.decode(),
+            token=token,
             proxy=proxy,
             generation=int(generation),
             incarnation=int(incarnation),
             state=state,
             temporary=name.startswith(TEMPORARY),
-            shared=reply[9] > 1,
+            shared=leases > 1,
             created=status == b"C",
             moved=status == b"F",
         )

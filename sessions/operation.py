@@ -25,8 +25,9 @@ from limpet.sealing import Sealer
 from proxies.health import Outcome
 from proxies.selection import Selection
 from sessions.place import place
-from sessions.session import LONGEST, TIME_BUCKETS, Lease, Reason, SessionPolicy
+from sessions.session import LONGEST, Lease, Reason, SessionPolicy
 from sessions.state import StatePatch, encode
+from sessions.stats import TIME_BUCKETS
 
 #: Begins the name of a session that lives for one job; callers cannot use it.
 TEMPORARY: Final = "~"
@@ -65,7 +66,7 @@ class Want:
 
 @dataclass(frozen=True, slots=True)
 class Give:
-    """What a release says; *elapsed* in seconds, *size* in bytes."""
+    """What a release says; *elapsed* and *ban* in seconds, *size* in bytes."""
 
     outcome: Outcome
     fault: float = 1.0
@@ -76,6 +77,7 @@ class Give:
     state: bytes = b""
     expected: int | None = None
     close: Reason | None = None
+    ban: float = 0.0
 
     def arguments(self, health: str, max_errors: int) -> list[Arg]:
         elapsed = None if self.elapsed is None else max(0, milliseconds(self.elapsed))
@@ -93,6 +95,7 @@ class Give:
             "" if self.close is None else self.close.value,
             self.domain,
             max_errors,
+            milliseconds(self.ban),
         ]
 
 

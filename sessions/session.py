@@ -160,6 +160,7 @@ class SessionInfo:
     state_version: int
     measured: int
     mean_ms: float
+    bytes: int
     last_url: str
 
     @classmethod
@@ -197,17 +198,28 @@ class SessionInfo:
             state_version=count("v"),
             measured=measured,
             mean_ms=round(int(row.get("q", 0)) / measured, 1) if measured else 0.0,
+            bytes=count("y"),
             last_url=row.get("w", ""),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Expired:
-    """What one step of the clean-up did; *more* says that work is left."""
+    """What one step of the clean-up did; *more* says that work is left.
 
-    sessions: int
+    Sessions are removed since they were *idle*, or too *old*. Those that are *stuck*
+    have records that cannot be read; they are looked at again in an hour.
+    """
+
+    idle: int
+    old: int
     leases: int
+    stuck: tuple[str, ...]
     more: bool
+
+    @property
+    def sessions(self) -> int:
+        return self.idle + self.old
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,40 +233,3 @@ class Moved:
     moved: int
     used: int
     stuck: int
-
-
-#: Upper bounds of the buckets that response times are counted in, in milliseconds.
-TIME_BUCKETS: Final = (
-    *(5, 10, 20, 30, 50, 75, 100, 150, 200, 300, 500, 750, 1000, 1500, 2000),
-    *(3000, 5000, 7500, 10_000, 15_000, 20_000, 30_000, 60_000, 600_000),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class PoolStats:
-    """What a pool holds; *counters* and *times* are totals since the pool began."""
-
-    pool: str
-    at_ms: int
-    sessions: int
-    expired_waiting: int
-    leases: int
-    warm: int
-    proxies_up: int
-    proxies_cooling: int
-    counters: dict[str, int]
-    times: dict[int, int]
-
-    def response_ms(self, share: float) -> float:
-        """The response time that *share* (0 to 1) of all requests stayed under.
-
-        Read off the buckets, straight between their bounds; 0.0 before the first.
-        """
-        rank = share * sum(self.times.values())
-        below, seen = 0, 0
-        for bound in TIME_BUCKETS:
-            count = self.times.get(bound, 0)
-            if count and seen + count >= rank:
-                return round(below + (bound - below) * max(0.0, rank - seen) / count, 1)
-            below, seen = bound, seen + count
-        return 0.0

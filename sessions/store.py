@@ -1,9 +1,10 @@
 """The sessions of one pool in Redis; every change is one script and one round trip."""
 
+import re
 import secrets
 from collections.abc import Iterable, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from redis import Redis
 from redis.exceptions import NoScriptError
@@ -16,6 +17,10 @@ from proxies.health import HealthPolicy
 from proxies.strategies import dispatch, strategies
 from sessions.operation import Arg, Give, Tally, Want, luck, milliseconds, nonce
 from sessions.session import Reason
+
+#: Names that one step of a search looks at, about 1 ms of the server, and steps of one.
+_FIND_STEP: Final = 1000
+_FIND_STEPS: Final = 500
 
 
 @cache
@@ -128,9 +133,27 @@ class SessionStore:
         assert isinstance(settled, int)
         return settled
 
-    def expire(self, batch: int) -> list[int]:
-        """Look at up to *batch* sessions; return how many, and how many it removed."""
+    def expire(self, batch: int) -> list[Any]:
+        """Look at up to *batch* sessions whose time is over.
+
+        Returns how many, how many were removed as idle and as too old, and the names of
+        those that cannot be.
+        """
         return self._run(_script("expire"), [batch])
+
+    def measure(self, sample: int) -> list[int]:
+        """Return {sessions, those sampled, bytes of those, proxies due}."""
+        return self._run(_script("measure"), [sample])
+
+    def evict(self, most: int, start: int) -> list[int]:
+        """Return {ended, put in order, more to pass over}; *start* are passed over."""
+        return self._run(_script("evict"), [most, start])
+
+    def retire(self, ids: Sequence[str], idle: float) -> int:
+        """End those that nobody has used for *idle* seconds; return how many."""
+        ended = self._one(_script("retire"), [milliseconds(idle), *ids])
+        assert isinstance(ended, int)
+        return ended
 
     def stats(self) -> list[Any]:
         return self._run(_script("stats"), [])
@@ -171,6 +194,17 @@ class SessionStore:
             raise store_error(error) from None
         return [{k.decode(): v.decode() for k, v in row.items()} for row in rows]
 
+    def homes(self, ids: Iterable[str]) -> list[str]:
+        """Return the proxy of each session, empty where there is none."""
+        try:
+            with self._client.pipeline(transaction=False) as pipe:
+                for session_id in ids:
+                    pipe.hget(self._keys.session(session_id), "p")
+                found = pipe.execute(raise_on_error=False)
+        except STORE_ERRORS as error:
+            raise store_error(error) from None
+        return [one.decode() if isinstance(one, bytes) else "" for one in found]
+
     def state(self, session_id: str) -> tuple[int | None, bytes | None]:
         """Return the state's version, `None` for no session, and the state itself."""
         version, blob = self._run(_script("state"), [session_id])
@@ -184,6 +218,40 @@ class SessionStore:
             raise store_error(error) from None
         return int(reply[0]), [name.decode() for name, _ in reply[1]]
 
+    def page(
+        self, start: int, count: int, *, last_first: bool
+    ) -> tuple[int, list[str]]:
+        """Return how many sessions there are, and some of them by when they expire."""
+        try:
+            with self._client.pipeline(transaction=False) as pipe:
+                pipe.zcard(self._keys.expiry)
+                end = start + count - 1
+                pipe.zrange(self._keys.expiry, start, end, desc=last_first)
+                total, found = pipe.execute()
+        except STORE_ERRORS as error:
+            raise store_error(error) from None
+        return total, [name.decode() for name in found]
+
+    def find(self, prefix: str, most: int) -> tuple[list[str], bool]:
+        """Return up to *most* sessions whose names begin so, and whether these are all.
+
+        Looks through all names in short steps, but not for ever.
+        """
+        pattern = re.sub(r"([*?^\[\]\\-])", r"\\\1", prefix) + "*"
+        cursor, found = 0, set[str]()
+        for _ in range(_FIND_STEPS):
+            try:
+                reply: Any = self._client.zscan(
+                    self._keys.expiry, cursor, match=pattern, count=_FIND_STEP
+                )
+            except STORE_ERRORS as error:
+                raise store_error(error) from None
+            cursor = int(reply[0])
+            found.update(name.decode() for name, _ in reply[1])
+            if not cursor or len(found) > most:
+                break
+        return sorted(found)[:most], not cursor and len(found) <= most
+
     def audit(self, count: int) -> list[tuple[str, dict[str, str]]]:
         """Return the newest *count* audit events, the newest first."""
         try:
@@ -194,18 +262,6 @@ class SessionStore:
             (key.decode(), {k.decode(): v.decode() for k, v in event.items()})
             for key, event in found
         ]
-
-    def add_snapshot(self, fields: dict[str, int], *, keep: int) -> None:
-        """Append to the live stream, which holds about *keep* snapshots."""
-        try:
-            self._client.xadd(
-                self._keys.snapshots,
-                fields,  # type: ignore[arg-type] # redis-py's dict is invariant
-                maxlen=keep,
-                approximate=True,
-            )
-        except STORE_ERRORS as error:
-            raise store_error(error) from None
 
     def _wanted(self, want: Want) -> list[Arg]:
         if not want.selection.strategies <= self._sources.keys():

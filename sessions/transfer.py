@@ -33,7 +33,7 @@ _TIME: Final = _to(10**13 - 1)
 _FIELDS: Final = {
     **dict.fromkeys(("g", "m", "x", "a", "t", "n", "v", "u"), re.compile(_TIME)),
     # Sums: how large they grow is up to the callers. What is longer is no plain number.
-    **dict.fromkeys(("q", "z"), re.compile("[0-9]{1,17}")),
+    **dict.fromkeys(("q", "z", "y"), re.compile("[0-9]{1,17}")),
     "o": re.compile(
         f"([sh][rn][kc][p-]:{_to(MOST)}:{_to(MOST_LEASES)}:{_to(LONGEST * 1000)})?"
     ),
@@ -91,13 +91,18 @@ def export_sessions(
     for name, fields, state in manager.records(skip=skip):
         if not _NAME.fullmatch(name):
             continue  # no import would take it
-        kept = {key: fields[key] for key in _FIELDS if key in fields}
+        kept = portable(fields)
         parts = {k: v for k, v in asdict(state).items() if v and k != "version"}
         content = {"session": name, "proxy": fields["p"], "fields": kept}
         yield line({**content, "state": parts})
         count += 1
     tail = {"sessions": count, "sha256": digest.hexdigest()}
     yield json.dumps(tail, separators=(",", ":")) + "\n"
+
+
+def portable(fields: dict[str, str]) -> dict[str, str]:
+    """Return those fields of a session's hash that mean the same in any Redis."""
+    return {key: fields[key] for key in _FIELDS if key in fields}
 
 
 def import_sessions(

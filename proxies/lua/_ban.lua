@@ -1,17 +1,20 @@
 -- Fragment: a domain blocks a proxy.
--- Expects: now, live, and proxies/_health.
+-- Expects: now, live, counters, and proxies/_health.
 -- Gives: ban.
 
--- Ten minutes, twice as long each time, up to a day; a ban that runs does not grow.
+-- Ten minutes, twice as long each time, up to a day; one that runs does not grow. When
+-- the site said for how long (least, in ms), it begins with the first that is as long.
 -- Blocked by five domains within the hour, the proxy is a degraded one.
-local function ban(proxy, domain)
+local function ban(proxy, domain, least)
   local old = redis.call("HGET", domain, proxy)
   local ends, times = string.match(old or "0:0", "^(%d+):(%d+)$")
-  if tonumber(ends) > now then return end
+  if tonumber(ends) > now and tonumber(ends) >= now + least then return end
+  while times + 0 < 8 and 600000 * 2 ^ times < least do times = times + 1 end
   local wait = math.min(86400000, 600000 * 2 ^ times)
   redis.call("HSET", domain, proxy, (now + wait) .. ":" .. math.min(times + 1, 16))
   redis.call("PEXPIRE", domain, 2 * 86400000)
   tell(proxy, "banned")
+  redis.call("HINCRBY", counters, "bans", 1)
   local d = redis.call("HMGET", live .. proxy, "bans", "bans_since", "state")
   if not d[3] then return end
   local fresh = now - d[2] > 3600000

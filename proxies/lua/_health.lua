@@ -1,14 +1,20 @@
 -- Fragment: the states of a proxy, and what leads from one to another.
 -- Expects: now, live, cooling, audit, and proxies/_index.
--- Gives: may_enter, tell, failed, recovered, rest_of.
+-- Gives: may_enter, plain, tell, failed, recovered, rest_of.
 
 local function may_enter(state, mode, ends)
   local up = state == "unknown" or state == "healthy" or state == "degraded"
   return up and mode == "" and (ends == 0 or ends > now)
 end
 
+-- Whether its state alone says if its sessions may go on.
+local function plain(mode, ends, cap)
+  local stays = mode == "" or mode == "draining"
+  return stays and tonumber(ends) == 0 and tonumber(cap) == 0 and 1 or 0
+end
+
 local function tell(proxy, event)
-  redis.call("XADD", audit, "MAXLEN", "~", 10000, "*", "event", event, "proxy", proxy)
+  redis.call("XADD", audit, "MAXLEN", "~", 50000, "*", "event", event, "proxy", proxy)
 end
 
 -- Cool down, twice as long each time up to an hour, spread by luck (0..1) over the upper

@@ -29,6 +29,7 @@ local function settle(proxy, h)
     return
   end
   local new = {inflight = f[1] - 1}
+  if h.kind == "lost" then redis.call("HINCRBY", key, "lost", 1) end
   if h.kind ~= "lost" then new.done = d.done + 1 end
   if h.bytes > 0 then new.bytes = f[9] + h.bytes end
   if h.kind == "ok" or h.kind == "fault" or h.kind == "refused" then

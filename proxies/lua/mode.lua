@@ -12,10 +12,10 @@ local proxy, mode = unpack(ARGV)
 --@include proxies/_health
 
 local d = redis.call("HMGET", live .. proxy, "state", "due", "ends", "sessions",
-  "inflight", "mode")
+  "inflight", "mode", "cap")
 if not d[1] then return 0 end
 if d[6] ~= mode then tell(proxy, mode == "" and "enabled" or mode) end
-redis.call("HSET", live .. proxy, "mode", mode)
+redis.call("HSET", live .. proxy, "mode", mode, "plain", plain(mode, d[3], d[7]))
 if may_enter(d[1], mode, tonumber(d[3])) then
   enter(proxy)
 else

@@ -25,14 +25,14 @@ local state = d[1] or "unknown"
 if mode == "as it is" then mode = d[4] ~= "removed" and d[4] or "" end
 if not d[1] then
   -- A small hash is searched from its beginning: what each request needs comes first.
-  redis.call("HSET", live .. proxy, "inflight", 0, "started", 0, "version", version,
-    "state", state, "mode", mode, "ends", ends, "cap", cap, "sessions", 0, "done", 0,
+  redis.call("HSET", live .. proxy, "inflight", 0, "version", version, "state", state,
+    "plain", 0, "mode", mode, "ends", ends, "cap", cap, "sessions", 0, "done", 0,
     "success", 1, "ema", 0, "win", now, "n0", 0, "bytes", 0, "fails", 0, "cools", 0,
     "since", now, "faults", 0, "probe", "", "f0", 0, "due", 0, "n1", 0, "f1", 0,
     "bans", 0, "bans_since", 0)
 end
 redis.call("HSET", live .. proxy, "weight", weight, "cap", cap, "ends", ends,
-  "version", version, "mode", mode)
+  "version", version, "mode", mode, "plain", plain(mode, ends, cap))
 if may_enter(state, mode, tonumber(ends)) then
   enter(proxy)
 else

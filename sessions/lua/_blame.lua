@@ -4,6 +4,10 @@
 
 settle(proxy, judged_by({kind = kind, fault = tonumber(fault), ms = tonumber(ms),
   bytes = tonumber(bytes), sid = sid}, health, luck))
-if kind == "blocked" and domain ~= "" then ban(proxy, bans .. domain) end
-if ms ~= "" then redis.call("HINCRBY", times, bucket, 1) end
+if kind == "blocked" and domain ~= "" then ban(proxy, bans .. domain, tonumber(least)) end
+if ms ~= "" then
+  redis.call("HINCRBY", times, bucket, 1)
+else
+  redis.call("HINCRBY", counters, "unmeasured", 1)
+end
 if kind == "fault" or kind == "refused" then redis.call("HINCRBY", counters, "faults", 1) end

@@ -9,14 +9,13 @@ end
 local function reply(status, sid, s, o, version)
   version = version or redis.call("HGET", live .. s.p, "version") or "0"
   local blob = s.v and s.v ~= known and redis.call("GET", states .. sid) or false
-  return {status, s.p, token_of(sid, s), s.g or 1, s.i, version,
-    s.v or s.i, blob, sid, o.leases}
+  return {status, token_of(sid, s), s.g or 1, version, s.v or s.i, blob, o.leases}
 end
 
--- deadline, others: of the live leases that the session has already; counts: inflight,
--- started and version of its proxy, where they are known.
+-- deadline, others: of the live leases that the session has already; counts: inflight
+-- and version of its proxy, where they are known.
 local function hold(status, sid, s, o, deadline, others, counts)
-  counts = counts or redis.call("HMGET", live .. s.p, "inflight", "started", "version")
+  counts = counts or redis.call("HMGET", live .. s.p, "inflight", "version")
   local expires = o.renew and math.min(now + s.t, s.a) or s.x
   local ends = now + lease
   if o.leases == 1 then
@@ -30,9 +29,8 @@ local function hold(status, sid, s, o, deadline, others, counts)
     redis.call("ZREM", warm, sid)
     redis.call("ZREM", warm_next, sid)
   end
-  redis.call("HSET", live .. s.p, "inflight", counts[1] + 1, "started", counts[2] + 1)
-  redis.call("HINCRBY", counters, "acquired", 1)
-  local answer = reply(status, sid, s, o, counts[3])
-  redis.call("ZADD", leases, ends, answer[3])
+  redis.call("HSET", live .. s.p, "inflight", counts[1] + 1)
+  local answer = reply(status, sid, s, o, counts[2])
+  redis.call("ZADD", leases, ends, answer[2])
   return answer
 end

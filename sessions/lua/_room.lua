@@ -12,13 +12,12 @@ local function room(most, evicts)
   local first, proxy, least = nil, nil, math.huge
   for i = 1, #next do
     if first and i > 16 then break end
-    local s = redis.call("HMGET", sessions .. next[i], "p", "d", "x")
-    if s[1] then
-      -- The index is lazy: now those used since go to where they belong.
-      renew(next[i], math.max(s[2], s[3]))
-      if tonumber(s[2]) <= now and tonumber(s[3]) < least then
-        first, proxy, least = next[i], s[1], tonumber(s[3])
-      end
+    local s = redis.pcall("HMGET", sessions .. next[i], "p", "x", "d")
+    local ends = ending(s)
+    -- The index is lazy: now those used since go to where they belong.
+    if ends ~= 0 then renew(next[i], ends or later) end
+    if ends and s[1] and tonumber(s[3]) <= now and tonumber(s[2]) < least then
+      first, proxy, least = next[i], s[1], tonumber(s[2])
     end
   end
   if first then remove(first, proxy, "evicted") end

@@ -1,6 +1,7 @@
 -- Fragment: what a session is, and its end.
 -- Expects: sessions/_keys, now, proxies/_leave.
 -- Gives: options, next_version, event, refused, rest, fence, remove.
+--@include sessions/_lived
 
 -- "flags:max requests:max leases:delay ms", absent when all are the default. Flags:
 -- s soft or h hard stickiness; r renewed by use or n not; cookies k kept or c cleared
@@ -32,7 +33,7 @@ end
 -- Sessions that live for one job are counted, not told: they would flood the stream.
 local function event(sid, what, ...)
   if string.sub(sid, 1, 1) == "~" then return end
-  redis.call("XADD", audit, "MAXLEN", "~", 10000, "*", "event", what, "session", sid, ...)
+  redis.call("XADD", audit, "MAXLEN", "~", 50000, "*", "event", what, "session", sid, ...)
 end
 
 -- A job that waits asks again and again: it is told once a minute.
@@ -61,12 +62,18 @@ local function fence(sid, o, next_use)
   return incarnation
 end
 
-local function remove(sid, proxy, reason)
+-- bytes: of a request that is not in the session's own count yet.
+local function remove(sid, proxy, reason, bytes)
+  local told = string.sub(sid, 1, 1) ~= "~"
+  local s = told and redis.call("HMGET", sessions .. sid, unpack(FIGURES))
   redis.call("UNLINK", sessions .. sid, states .. sid)
   redis.call("ZREM", expiry, sid)
   redis.call("ZREM", warm, sid)
   redis.call("ZREM", warm_next, sid)
   redis.call("HINCRBY", counters, "closed_" .. reason, 1)
-  event(sid, "closed", "proxy", proxy, "reason", reason)
   leave(proxy)
+  if not told then return end
+  count_lives(lived(now, s, {}))
+  s[8], s[9] = (tonumber(s[8]) or 0) + (bytes or 0), sid
+  event(sid, "closed", "proxy", proxy, "reason", reason, "ended", cjson.encode({s}))
 end

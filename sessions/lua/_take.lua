@@ -12,8 +12,7 @@ end
 local function held_by(s) return string.match(s.k, "^%w*") end
 
 local function take(sid, may_create)
-  local names = {"p", "g", "i", "x", "a", "n", "d", "k", "v", "t", "o", "u", "b", "f",
-    "m"}
+  local names = {"p", "g", "i", "x", "a", "n", "d", "k", "v", "t", "o", "u", "b", "f"}
   local found = redis.call("HMGET", sessions .. sid, unpack(names))
   local s = {}
   for i = 1, #names do s[names[i]] = found[i] or nil end

@@ -3,19 +3,21 @@
 -- ARGV: 1 session id, 2 nonce, 3 lease ms, 4 policy "ttl max-age max-sessions full
 --       rebinds options" (for a new session), 5 plan "filter:strategy,…", 6 excluded
 --       ",id,id," or "", 7 domain or "", 8 state version that the caller has, 9 luck
--- Returns: {status, proxy, token, generation, incarnation, proxy version,
---          state version, state or false, session, most leases}; status C created, H held,
---          F failed over, R the same lease again after a lost reply;
+-- Returns: {status, token, generation, proxy version, state version, state or false,
+--          most leases}, the token being "proxy:incarnation:nonce:session"; status C
+--          created, H held, F failed over, R the same lease again after a lost reply;
 --          or a refusal: {"B", ms, why} busy, {"N", ms or -1, usable proxies} no proxy,
 --          {"X", ms or -1, why} lost, {"L", most} pool full, {"I", index} build it first
 
 --@include proxies/_clock
 --@include sessions/_keys
 local sid, nonce, lease, policy, plan, excluded, domain, known, luck = unpack(ARGV)
-local banned = domain ~= "" and bans .. domain or ""
-lease, luck = tonumber(lease), tonumber(luck)
+lease = tonumber(lease)
 --@include sessions/_hold
 --@include sessions/_hit
+--@insert later_keys
+local banned = domain ~= "" and bans .. domain or ""
+luck = tonumber(luck)
 --@include proxies/_index
 --@include proxies/_leave
 --@include proxies/_health

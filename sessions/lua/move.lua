@@ -31,9 +31,8 @@ end
 local moved, used, stuck = 0, 0, 0
 for i = 6, #ARGV do
   local sid = ARGV[i]
-  local f = redis.call("HMGET", sessions .. sid, "p", "g", "v", "o", "d", "u", "a",
-    "m")
-  local s, o = {p = f[1], g = f[2], v = f[3], a = f[7], m = f[8]}, options(f[4])
+  local f = redis.call("HMGET", sessions .. sid, "p", "g", "v", "o", "d", "u")
+  local s, o = {p = f[1], g = f[2], v = f[3]}, options(f[4])
   local concerned = s.p and (from == "" or s.p == from) and s.p ~= to
   if concerned and tonumber(f[5] or 0) > now then
     used = used + 1

@@ -22,7 +22,8 @@ local key, again = sessions .. sid, answered .. token .. ":" .. nonce
 local before = redis.call("GET", again)
 if before then return {string.match(before, "^(%d+):(.+)$")} end
 local proxy, incarnation = string.match(token, "^(%w+):(%d+):")
-local f = redis.call("HMGET", key, "i", "d", "n", "a", "t", "x", "v", "o", "q", "z", "e")
+local f = redis.call("HMGET", key, "i", "d", "n", "a", "t", "x", "v", "o", "q", "z", "e",
+  "y")
 -- Taken out and put back: a full Redis lets that, and then the rest of the script too.
 if f[1] ~= incarnation or redis.call("ZREM", leases, token) == 0 then return {-1, -1} end
 redis.call("ZADD", leases, now + lease, token)
@@ -31,11 +32,11 @@ local s = {d = tonumber(f[2]), n = tonumber(f[3]), a = f[4], t = f[5], x = f[6],
 local o = options(f[8])
 --@include sessions/_note
 
-local d = redis.call("HMGET", live .. proxy, "inflight", "started", "mode", "ends")
-local ends = tonumber(d[4] or 0)
+local d = redis.call("HMGET", live .. proxy, "inflight", "mode", "ends")
+local ends = tonumber(d[3] or 0)
 -- Whoever acquires it next moves it, or begins it anew.
 local over = tonumber(s.a) <= now or not d[1] or (ends > 0 and ends <= now)
-  or (d[3] and d[3] ~= "" and d[3] ~= "draining")
+  or (d[2] and d[2] ~= "" and d[2] ~= "draining")
 local left = over and 0 or o.most > 0 and math.max(0, o.most - s.n) or -1
 -- Where they are limited they are counted before they are made, as by an acquire: who
 -- dies in between has made no more than he may.
@@ -49,11 +50,11 @@ if count > 0 then
   set("q", (f[9] or 0) + ms)
   set("z", (f[10] or 0) + count)
   set("w", url)
+  set("y", (f[12] or 0) + bytes)
   if f[11] then set("e", math.max(0, f[11] - 0.5 * count)) end
   for i = 13, #ARGV, 2 do redis.call("HINCRBY", times, ARGV[i], ARGV[i + 1]) end
-  redis.call("HINCRBY", counters, "acquired", count)
   if d[1] then
-    redis.call("HSET", live .. proxy, "inflight", d[1] + 1, "started", d[2] + count)
+    redis.call("HSET", live .. proxy, "inflight", d[1] + 1)
     settle_many(proxy, count, {kind = "ok", ms = ms / count, bytes = tonumber(bytes),
       sid = sid, fault = 0}, health, luck)
   end
