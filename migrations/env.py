@@ -3,10 +3,10 @@
 from alembic import context
 from sqlmodel import SQLModel
 
+import history.tables  # noqa: F401 - registers its tables
 import limpet.dead.tables  # noqa: F401 - registers its table
 import proxies.tables  # noqa: F401 - registers its table
 import results.tables  # noqa: F401 - registers its table
-import sessions.tables  # noqa: F401 - registers its table
 
 engine = context.config.attributes["engine"]
 with engine.connect() as connection:

@@ -1,0 +1,115 @@
+"""Audit events as rows: an event of many sessions is a row each."""
+
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+
+from history.names import Names
+from history.store import Entry, moment
+from history.tables.writing import Values, utc
+
+#: Fields of an event that have columns of their own, or make rows of their own.
+_KNOWN: Final = frozenset({"event", "session", "sessions", "proxy", "ended"})
+#: Ended by themselves, at a time that was known before: the clean-up comes later.
+_BY_TIME: Final = frozenset({"idle", "max_age"})
+#: What SQL takes as a number, and as a time in ms: until the year 2286.
+_MOST: Final = 10**13 - 1
+#: What is told of a session that ended, its name being the last.
+_FIGURES: Final = 9
+#: Says that events may be missing.
+GAP: Final = "gap"
+
+
+def audit_rows(pool: str, entries: Sequence[Entry], names: Names) -> list[Values]:
+    """Return the rows of *entries*, sessions named as they are in SQL."""
+    rows: list[Values] = []
+    for key, fields in entries:
+        ms, seq = moment(key)
+        proxies = {one["session"]: one["proxy"] for one in _ended(fields)}
+        details = {k: v for k, v in fields.items() if k not in _KNOWN}
+        together = fields.get("sessions", fields.get("session", "")).split()
+        for item, session in enumerate(together or [""]):
+            proxy = fields.get("proxy") or proxies.get(session)
+            rows.append(
+                {
+                    "pool": pool,
+                    "ms": ms,
+                    "seq": seq,
+                    "item": item,
+                    "at": utc(ms),
+                    "event": fields.get("event", "")[:32],
+                    "session": names.label(session) if session else None,
+                    "proxy": proxy,
+                    "details": details,
+                }
+            )
+    return rows
+
+
+def closed_rows(pool: str, entries: Sequence[Entry], names: Names) -> list[Values]:
+    """Return a row for each session that *entries* say has ended."""
+    rows: list[Values] = []
+    for key, fields in entries:
+        ms, seq = moment(key)
+        reason = fields.get("reason", "")
+        for item, one in enumerate(_ended(fields)):
+            over = min(ms, one["until_ms"]) if reason in _BY_TIME else ms
+            rows.append(
+                {
+                    "pool": pool,
+                    "ms": ms,
+                    "seq": seq,
+                    "item": item,
+                    "session": names.label(one["session"]),
+                    "proxy": one["proxy"],
+                    "created": utc(one["created_ms"]),
+                    "closed": utc(max(over, one["created_ms"])),
+                    "reason": reason,
+                    "requests": one["requests"],
+                    "failovers": one["failovers"],
+                    "bytes": one["bytes"],
+                }
+            )
+    return rows
+
+
+def gap_row(pool: str, after: str, first: Entry) -> Values:
+    """Return the row that says that events between two others may be missing."""
+    (since, _), (ms, seq) = moment(after), moment(first[0])
+    details = {"since_ms": since, "until_ms": ms}
+    # Before the first event that is there; its own items begin at 0.
+    key = {"pool": pool, "ms": ms, "seq": seq, "item": -1, "at": utc(ms)}
+    return {**key, "event": GAP, "session": None, "proxy": None, "details": details}
+
+
+def _ended(fields: dict[str, str]) -> list[dict[str, Any]]:
+    """Read what ``sessions/lua/_lived.lua`` says of sessions that ended."""
+    try:
+        told = json.loads(fields.get("ended") or "[]")
+    except ValueError:
+        return []  # a damaged record must not stop all events after it
+    found = []
+    for one in told if isinstance(told, list) else []:
+        if not (isinstance(one, list) and len(one) == _FIGURES):
+            continue
+        proxy, expires, deadline, ends, max_age, requests, bindings, size, name = one
+        found.append(
+            {
+                "session": str(name),
+                "proxy": str(proxy or ""),
+                "created_ms": max(0, _number(ends) - _number(max_age)),
+                "until_ms": max(_number(expires), _number(deadline)),
+                "requests": _number(requests),
+                "failovers": max(0, _number(bindings) - 1),
+                "bytes": _number(size),
+            }
+        )
+    return found
+
+
+def _number(value: Any) -> int:
+    """Of a field that a session has not there is ``false``."""
+    try:
+        return min(_MOST, max(0, int(float(value or 0))))
+    except (TypeError, ValueError, OverflowError):
+        return 0  # as above
