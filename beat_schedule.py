@@ -1,37 +1,55 @@
-"""What runs by itself, and how often. Every interval is an environment variable."""
+"""What runs by itself, and when. All of it is set by environment variables."""
 
-from typing import Any
+from typing import Any, Final
 
 from limpet.names import (
+    CHECK_ALERTS,
+    CHECKPOINT_SESSIONS,
     CLEANUP_EXPIRED_SESSIONS,
+    DRAIN_AUDIT,
+    LIMIT_MEMORY,
+    PROBE_PROXIES,
+    ROLL_UP_HISTORY,
+    SETTLE_LEASES,
     SNAPSHOT_METRICS,
     STORE_DEAD_LETTERS,
+    SWEEP_EVACUATED,
     UPKEEP_QUEUE,
 )
 from limpet.settings import Settings
+from limpet.upkeep import Entry
+
+#: All there is, in the order that people read it in.
+ENTRIES: Final = (
+    Entry(
+        "clean up expired sessions",
+        CLEANUP_EXPIRED_SESSIONS,
+        "session_cleanup",
+        "minutes",
+    ),
+    Entry("settle leases of dead workers", SETTLE_LEASES, "settle"),
+    Entry("limit memory of sessions", LIMIT_MEMORY, "memory_check"),
+    Entry("sweep evacuated proxies", SWEEP_EVACUATED, "sweep"),
+    Entry("snapshot metrics", SNAPSHOT_METRICS, "snapshot"),
+    Entry("drain audit", DRAIN_AUDIT, "audit"),
+    Entry("checkpoint sessions", CHECKPOINT_SESSIONS, "checkpoint"),
+    Entry("roll up history", ROLL_UP_HISTORY, "history", "minutes"),
+    Entry("store dead letters", STORE_DEAD_LETTERS, "dead_letters"),
+    Entry("probe proxies", PROBE_PROXIES, "probe"),
+    Entry("check alerts", CHECK_ALERTS, "alerts"),
+)
 
 
 def beat_schedule(settings: Settings) -> dict[str, dict[str, Any]]:
     """Return Celery's ``beat_schedule``; tasks are named, never imported."""
-    entries = {
-        "store dead letters": _every(
-            settings.dead_letters_interval_seconds, STORE_DEAD_LETTERS
-        )
+    # Nobody waits for a result: how a run went is written down by itself.
+    options = {"queue": UPKEEP_QUEUE, "ignore_result": True}
+    return {
+        entry.name: {
+            "task": entry.task,
+            "schedule": entry.schedule(settings),
+            "options": options,
+        }
+        for entry in ENTRIES
+        if entry.enabled(settings)
     }
-    if settings.session_cleanup_enabled:
-        entries["clean up expired sessions"] = _every(
-            settings.session_cleanup_interval_minutes * 60,
-            CLEANUP_EXPIRED_SESSIONS,
-            batch_size=settings.session_cleanup_batch_size,
-        )
-    if settings.snapshot_enabled:
-        entries["snapshot metrics"] = _every(
-            settings.snapshot_interval_seconds, SNAPSHOT_METRICS
-        )
-    return entries
-
-
-def _every(seconds: float, task: str, **kwargs: Any) -> dict[str, Any]:
-    # A run that nobody took before the next one is due is not worth taking.
-    options = {"queue": UPKEEP_QUEUE, "expires": seconds}
-    return {"task": task, "schedule": seconds, "kwargs": kwargs, "options": options}

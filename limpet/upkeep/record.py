@@ -1,0 +1,77 @@
+"""What is known of the runs of one upkeep task."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Self
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The runs of one upkeep task; times are Unix seconds of the session Redis, or 0.
+
+    *result* is what the last run that went well returned, *error* why the last one did
+    not, empty if it did. *recent* has a mark for each of the last 100 runs, the newest
+    last: ``.`` went well, ``x`` did not; a failed run that is tried again counts each
+    time. *overlaps* were not begun, since another run was under way.
+    """
+
+    started: float = 0.0
+    ended: float = 0.0
+    duration_ms: int = 0
+    last_ok: float = 0.0
+    runs: int = 0
+    failures: int = 0
+    failures_in_row: int = 0
+    overlaps: int = 0
+    recent: str = ""
+    worker: str = ""
+    error: str = ""
+    result: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def running(self) -> bool:
+        """Whether the last run has not ended, or its worker died."""
+        return self.started > self.ended
+
+    @property
+    def failure_rate(self) -> float:
+        """The share of the last 100 runs that failed, 0 to 1."""
+        return self.recent.count("x") / len(self.recent) if self.recent else 0.0
+
+    @property
+    def summary(self) -> str:
+        """What the last run that went well did: ``sessions 12, leases 3``."""
+        if not self.ended:
+            return ""
+        told = (
+            f"{name.replace('_', ' ')} {value:,}"
+            for name, value in self.result.items()
+            if isinstance(value, int) and value and name != "duration_ms"
+        )
+        return ", ".join(told) or "nothing to do"
+
+    @classmethod
+    def read(cls, row: Mapping[str, str]) -> Self:
+        """Make it of the hash in Redis; see ``lua/end_turn.lua``."""
+
+        def at(name: str) -> float:
+            return int(row.get(name, 0)) / 1000
+
+        return cls(
+            started=at("started"),
+            ended=at("ended"),
+            duration_ms=int(row.get("ms", 0)),
+            last_ok=at("ok"),
+            runs=int(row.get("runs", 0)),
+            failures=int(row.get("failures", 0)),
+            failures_in_row=int(row.get("in_row", 0)),
+            overlaps=int(row.get("overlaps", 0)),
+            recent=row.get("recent", ""),
+            worker=row.get("worker", ""),
+            error=row.get("error", ""),
+            result=json.loads(row.get("result") or "{}"),
+        )
+
+
+NEVER: Final = Record()

@@ -1,0 +1,42 @@
+"""Audit events, moved to where they are kept."""
+
+from typing import Any
+
+import structlog
+
+from history.drain import Drain
+from history.names import Names
+from history.store import HistoryStore
+from limpet import database
+from limpet.connection import session_redis
+from limpet.keys import NO_POOL
+from limpet.names import DRAIN_AUDIT
+from limpet.settings import settings
+from tasks import runtime
+from tasks.celery import app
+from tasks.upkeep.base import UpkeepTask
+
+log = structlog.get_logger(__name__)
+
+
+@app.task(base=UpkeepTask, bind=True, name=DRAIN_AUDIT)
+def drain_audit(self: UpkeepTask) -> dict[str, Any]:
+    """Move the events of every pool to SQL, and write which sessions have ended.
+
+    Each event is written once, whatever dies meanwhile. Returns how many were moved;
+    *gaps* were found where the stream's cap took events before they were.
+    """
+    store = HistoryStore(session_redis(settings()))
+    drain = Drain(store, database.engine(settings().sql_url), Names.of(settings()))
+    report = {"moved": 0, "gaps": 0, "unfinished": 0}
+    for pool in (NO_POOL, *runtime.pools()):
+        more = True
+        while more and self.turn.going:
+            done = drain.audit(pool)
+            report["moved"] += done.entries
+            report["gaps"] += done.gap
+            more = done.more
+        report["unfinished"] += more
+    if report["moved"]:
+        log.info("audit_drained", **report)
+    return report
