@@ -9,9 +9,13 @@ from tornado.options import options
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from limpet.errors import ConfigurationError
+from limpet.settings import settings
 from monitor import check_exposure
+from monitor.install import install
+from tasks.celery import app
 
 try:
     check_exposure(options)
 except ConfigurationError as error:
     raise SystemExit(f"limpet: {error}") from None
+install(app, settings())

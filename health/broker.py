@@ -1,0 +1,66 @@
+"""What the broker has to say: whether it answers, who takes from it, what waits."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Final
+
+from celery import Celery
+from kombu.exceptions import ChannelError, OperationalError
+
+from limpet.errors import StoreUnavailable
+from limpet.names import QUEUES
+
+#: Seconds that workers have to answer in, all of which it takes: a broadcast has no
+#: last answer.
+_PING: Final = 1.0
+
+
+def queue_lengths(app: Celery, timeout: float) -> dict[str, int]:
+    """Return how many messages wait in each queue; *timeout* is in seconds, for a step.
+
+    Raises:
+        StoreUnavailable: the broker did not answer.
+    """
+    lengths = dict.fromkeys(QUEUES, 0)
+    with _connection(app, timeout) as connection:
+        channel = connection.channel()
+        for name in QUEUES:
+            # RabbitMQ closes the channel that asks for a queue which is not there.
+            if not getattr(channel, "is_open", True):
+                channel = connection.channel()
+            with suppress(ChannelError, *connection.channel_errors):
+                found = channel.queue_declare(queue=name, passive=True)
+                lengths[name] = int(found.message_count)
+    return lengths
+
+
+def workers(app: Celery, timeout: float) -> int:
+    """Return how many workers answer within a second, or half of *timeout* if less.
+
+    Raises:
+        StoreUnavailable: the broker did not answer.
+    """
+    with _connection(app, timeout) as connection:
+        ping: Any = app.control.ping
+        return len(ping(timeout=min(_PING, timeout / 2), connection=connection))
+
+
+@contextmanager
+def _connection(app: Celery, timeout: float) -> Iterator[Any]:
+    """One of its own: those of the app are patient, and may be in use."""
+    connection: Any = app.connection_for_write(connect_timeout=timeout)
+    connection.transport_options = {
+        **connection.transport_options,
+        "socket_timeout": timeout,
+        "socket_connect_timeout": timeout,
+        "max_retries": 0,
+    }
+    try:
+        with connection:
+            connection.ensure_connection(
+                max_retries=1, interval_start=0.05, timeout=timeout
+            )
+            yield connection
+    except (OperationalError, *connection.connection_errors):
+        # Its text has the address, which may have a password.
+        raise StoreUnavailable("cannot reach the broker") from None

@@ -1,0 +1,213 @@
+"""What is wrong, told from facts alone: a rule is a function that asks nobody.
+
+The same rules are written for Prometheus in ``deploy/prometheus/rules.yml``; what each
+one means, and what to do, is in ``docs/alerts.md``.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from health.check import Check, Report, Status
+from health.facts import Facts, PoolFacts
+from health.limits import Limits
+
+#: Runs below which a share of them says nothing.
+_FEW_RUNS: Final = 3
+
+Rule = Callable[[Facts, Limits], Iterator[Check]]
+
+
+def judge(facts: Facts, limits: Limits) -> Report:
+    """Return what the rules say of *facts*."""
+    return Report(tuple(check for rule in RULES for check in rule(facts, limits)))
+
+
+def _redis(facts: Facts, _limits: Limits) -> Iterator[Check]:
+    advice = "Start Redis or free it; jobs wait and nothing is lost meanwhile."
+    yield _server("redis", facts.redis, Status.DOWN, advice)
+
+
+def _broker(facts: Facts, _limits: Limits) -> Iterator[Check]:
+    advice = "Start the broker; nothing can be enqueued or taken until it is back."
+    yield _server("broker", facts.broker, Status.DOWN, advice)
+
+
+def _sql(facts: Facts, _limits: Limits) -> Iterator[Check]:
+    advice = "Start the database, or run python manage.py migrate; jobs that store rows"
+    yield _server("sql", facts.sql, Status.DEGRADED, f"{advice} wait until then.")
+
+
+def _server(name: str, trouble: str, worst: Status, advice: str) -> Check:
+    if trouble:
+        return Check(name, worst, trouble, advice=advice)
+    return Check(name, Status.HEALTHY, "answers")
+
+
+def _workers(facts: Facts, limits: Limits) -> Iterator[Check]:
+    found, least = facts.workers, limits.workers
+    if found is None:
+        yield Check("workers", Status.UNKNOWN, "not known", limit=least)
+        return
+    status = Status.HEALTHY
+    if found < least:
+        status = Status.DEGRADED if found else Status.DOWN
+    yield Check(
+        "workers",
+        status,
+        f"{found} answering, at least {least} wanted",
+        value=found,
+        limit=least,
+        advice=_when(status, "Start workers: celery -A tasks worker."),
+    )
+
+
+def _scheduler(facts: Facts, limits: Limits) -> Iterator[Check]:
+    age, most = facts.beat_age, limits.beat_age
+    if age is None:
+        if facts.redis:
+            yield Check("scheduler", Status.UNKNOWN, "not known", limit=most)
+            return
+        status, text = Status.DEGRADED, "beat has never been heard of"
+    else:
+        status = _above(age, most)
+        text = f"beat was heard {age:.0f} s ago, at most {most:.0f} s"
+    yield Check(
+        "scheduler",
+        status,
+        text,
+        value=_rounded(age),
+        limit=most,
+        advice=_when(status, "Start beat: celery -A tasks beat."),
+    )
+
+
+def _snapshots(facts: Facts, limits: Limits) -> Iterator[Check]:
+    most = limits.snapshot_age
+    if most is None:
+        return
+    for one in facts.pools or ():
+        age = one.snapshot_age
+        status = Status.DEGRADED if age is None else _above(age, most)
+        text = "there is none yet" if age is None else f"the newest is {age:.0f} s old"
+        yield Check(
+            "snapshots",
+            status,
+            f"{text}, at most {most:.0f} s",
+            pool=one.pool,
+            value=_rounded(age),
+            limit=most,
+            advice=_when(
+                status, "See that a worker takes from the queue upkeep, and its log."
+            ),
+        )
+
+
+def _sessions(facts: Facts, limits: Limits) -> Iterator[Check]:
+    if facts.pools is None:
+        yield Check("sessions", Status.UNKNOWN, "not known", limit=limits.sessions)
+        return
+    found = sum(one.sessions for one in facts.pools)
+    status = _above(found, limits.sessions)
+    yield Check(
+        "sessions",
+        status,
+        f"{found:,} active, at most {limits.sessions:,}",
+        value=found,
+        limit=limits.sessions,
+        advice=_when(
+            status,
+            "See who opens them: python manage.py sessions stats; shorten "
+            "SESSION_TIMEOUT_MINUTES, or raise LIMPET_HEALTH_MAX_SESSIONS.",
+        ),
+    )
+
+
+def _memory(facts: Facts, limits: Limits) -> Iterator[Check]:
+    most = limits.memory_mb
+    if most is None:
+        return
+    if facts.pools is None:
+        yield Check("memory", Status.UNKNOWN, "not known", limit=most)
+        return
+    found = sum(one.memory_mb for one in facts.pools)
+    status = _above(found, most)
+    yield Check(
+        "memory",
+        status,
+        f"{found:,.1f} MB of sessions, at most {most:,g} MB",
+        value=round(found, 1),
+        limit=most,
+        advice=_when(status, "Idle sessions are evicted; raise SESSION_MAX_MEMORY_MB."),
+    )
+
+
+def _cleanup(facts: Facts, limits: Limits) -> Iterator[Check]:
+    most, found = limits.cleanup_failures, facts.cleanup
+    if found is None or found.runs < _FEW_RUNS:
+        yield Check("cleanup", Status.UNKNOWN, "too few runs to tell", limit=most)
+        return
+    share = 100 * found.failed / found.runs
+    status = _above(share, most)
+    yield Check(
+        "cleanup",
+        status,
+        f"{found.failed} of {found.runs} clean-ups failed, at most {most:g} %",
+        value=round(share, 1),
+        limit=most,
+        advice=_when(status, "See the worker's log for what stopped the clean-up."),
+    )
+
+
+def _proxies(facts: Facts, limits: Limits) -> Iterator[Check]:
+    for one in facts.pools or ():
+        yield _proxies_of(one, limits.proxies)
+
+
+def _proxies_of(one: PoolFacts, least: float) -> Check:
+    known = one.usable + one.resting
+    if not known and not one.sessions:
+        text = "no proxy may be used, and no session needs one"
+        return Check("proxies", Status.HEALTHY, text, pool=one.pool, limit=least)
+    share = 100 * one.usable / known if known else 0.0
+    status = Status.DEGRADED if share < least else Status.HEALTHY
+    return Check(
+        "proxies",
+        status,
+        f"{one.usable:,} of {known:,} usable, at least {least:g} %",
+        pool=one.pool,
+        value=round(share, 1),
+        limit=least,
+        advice=_when(
+            status,
+            "See why they rest: python manage.py proxies ls; try them with python "
+            "manage.py proxies probe, import others.",
+        ),
+    )
+
+
+def _above(value: float, most: float) -> Status:
+    return Status.DEGRADED if value > most else Status.HEALTHY
+
+
+def _when(status: Status, advice: str) -> str:
+    return advice if status.rank else ""
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 1)
+
+
+#: All rules, in the order in which people should look: a server that is down explains
+#: what comes after it.
+RULES: Final[tuple[Rule, ...]] = (
+    _redis,
+    _broker,
+    _sql,
+    _workers,
+    _scheduler,
+    _snapshots,
+    _sessions,
+    _memory,
+    _cleanup,
+    _proxies,
+)

@@ -1,0 +1,152 @@
+"""The Proxies tab: how they are, which they are, and how sessions are spread."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import Final
+
+from tornado.web import authenticated
+
+from limpet.errors import ConfigurationError, StoreUnavailable
+from monitor.page import Page
+from monitor.sessions import chosen
+from monitor.sources import Sources
+from proxies import ProxyRecord, ProxyStatus
+
+#: Proxies on a page of the table.
+ON_A_PAGE: Final = 25
+#: Usable and cooling proxies that are looked at, of each: all of most pools.
+_SAMPLE: Final = 1000
+#: Bars of the small chart.
+_BARS: Final = 12
+#: States and modes in the order of the strip, from the best, and their colours.
+STATES: Final = {
+    "healthy": "success",
+    "unknown": "info",
+    "degraded": "warning",
+    "unhealthy": "danger",
+    "dead": "danger",
+    "draining": "secondary",
+    "evacuating": "secondary",
+    "disabled": "secondary",
+    "expired": "secondary",
+    "unpublished": "secondary",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """How many proxies have from *low* to *high* sessions; *share* is of the most."""
+
+    low: int
+    high: int
+    proxies: int
+    share: float
+
+    @property
+    def text(self) -> str:
+        number = f"{self.low:,}"
+        if self.high > self.low:
+            number += f" to {self.high:,}"
+        return f"{number} sessions: {self.proxies:,} proxies"
+
+
+def bars(loads: Sequence[int]) -> list[Bar]:
+    """Part *loads*, sessions on each proxy, into a few bars of the same width."""
+    if not loads:
+        return []
+    lowest, highest = min(loads), max(loads)
+    width = max(1, ceil((highest - lowest + 1) / _BARS))
+    counts = [0] * ((highest - lowest) // width + 1)
+    for load in loads:
+        counts[(load - lowest) // width] += 1
+    return [
+        Bar(
+            low=lowest + place * width,
+            high=lowest + place * width + width - 1,
+            proxies=count,
+            share=round(count / max(counts), 3),
+        )
+        for place, count in enumerate(counts)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Proxies:
+    """What the page shows.
+
+    *states* counts proxies by state, and by mode those that are told to rest; *up* of
+    them may be chosen. *trouble* says why the inventory cannot be read.
+    """
+
+    pool: str
+    pools: Sequence[str]
+    search: str
+    page: int
+    states: Sequence[tuple[str, int]]
+    up: int
+    bars: Sequence[Bar]
+    skew: float
+    rows: Sequence[ProxyStatus]
+    total: int
+    trouble: str
+
+    @property
+    def pages(self) -> int:
+        return max(1, -(-self.total // ON_A_PAGE))
+
+
+def look(sources: Sources, wished: str, *, search: str = "", page: int = 1) -> Proxies:
+    """Find out what the page shows.
+
+    Raises:
+        StoreUnavailable: the session Redis is away.
+    """
+    pools = sources.pools()
+    pool = chosen(wished, pools)
+    if not pool:
+        return Proxies("", pools, search, page, (), 0, (), 0.0, (), 0, "")
+    proxies = sources.proxies(pool)
+    census = proxies.census(_SAMPLE)
+    counts = dict(census.states)
+    records: Sequence[ProxyRecord] = ()
+    total = 0
+    trouble = "" if sources.direct(pool) else sources.sql_trouble()
+    if not trouble:
+        try:
+            total, records = sources.inventory(
+                pool, start=(page - 1) * ON_A_PAGE, most=ON_A_PAGE, search=search
+            )
+            counts |= {} if sources.direct(pool) else sources.modes(pool)
+        except (StoreUnavailable, ConfigurationError) as error:
+            trouble = str(error)
+    return Proxies(
+        pool=pool,
+        pools=pools,
+        search=search,
+        page=page,
+        states=[(name, counts[name]) for name in STATES if counts.get(name)],
+        up=len(census.loads),
+        bars=bars(census.loads),
+        skew=census.sessions_skew,
+        rows=proxies.status(records),
+        total=total,
+        trouble=trouble,
+    )
+
+
+class ProxiesPage(Page):
+    """The proxies of one pool, without what they are reached with."""
+
+    tab = "proxies"
+    title = "Proxies"
+
+    @authenticated
+    async def get(self) -> None:
+        pool, search = self.argument("pool"), self.argument("search").strip()
+        page = self.number("page")
+        await self.show(
+            "proxies.html",
+            lambda: look(self.sources, pool, search=search, page=page),
+            colours=STATES,
+        )
