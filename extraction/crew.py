@@ -11,19 +11,22 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import IO, Any, Final, Self
 
 import structlog
 
+from extraction.turns import Turns
 from extraction.wire import pack, receive, send
 from limpet.errors import ExtractionFailed
 from limpet.jobs.extraction import Rule, plain
 from limpet.settings import ROOT
 
-#: Longest time for one page; 1 MB with a hundred rules takes far below 1 s.
+#: Longest time of a processor for one page; 1 MB with 100 rules takes far below 1 s.
 SECONDS: Final = 10.0
+#: The lowest priority that there is.
+_LAST: Final = 19
 #: Pages after which an extractor is replaced, so that memory is given back.
 _PAGES: Final = 1000
 
@@ -52,8 +55,15 @@ class _Extractor:
             start_new_session=True,
         )
 
-    def ask(self, head: bytes, body: bytes) -> dict[str, Any]:
-        """Return the answer.
+    def yield_to_others(self) -> None:
+        """Work when nobody else does, from now on and for good."""
+        with suppress(OSError):  # it may have ended
+            os.setpriority(os.PRIO_PROCESS, self._process.pid, _LAST)
+
+    def ask(
+        self, head: bytes, body: bytes, begun: Callable[[], None]
+    ) -> dict[str, Any]:
+        """Return the answer; *begun* is called when it is at work.
 
         Raises:
             _Died: there was none.
@@ -66,6 +76,7 @@ class _Extractor:
         try:
             send(to, head, body)
             while frame := receive(answers):
+                begun()
                 path = frame.decode()
             result = None if frame is None else receive(answers)
         except OSError:
@@ -94,8 +105,9 @@ def _close(pipe: IO[bytes] | None) -> None:
 
 
 class Crew:
-    """At most *size* extractors; each has *seconds* for a page.
+    """Extractors, *size* of them at their turn; each has *seconds* for a page.
 
+    Whoever takes longer than a turn goes on beside them, at the lowest priority.
     Thread-safe. Not to be used across a fork: make one in each process.
     """
 
@@ -105,7 +117,7 @@ class Crew:
         self._free: list[_Extractor] = []
         self._open = True
         self._lock = threading.Lock()
-        self._turns = threading.BoundedSemaphore(size or os.cpu_count() or 1)
+        self._turns = Turns(size or os.cpu_count() or 1)
 
     def __enter__(self) -> Self:
         return self
@@ -128,8 +140,7 @@ class Crew:
             "content_type": content_type,
             "seconds": self._seconds,
         }
-        with self._turns:
-            answer = self._ask(pack(job), text.encode(errors="replace"))
+        answer = self._ask(pack(job), text.encode(errors="replace"))
         if "found" not in answer:
             raise ExtractionFailed(answer["path"], answer["reason"])
         found: dict[str, Any] = answer["found"]
@@ -143,34 +154,40 @@ class Crew:
             one.end()
 
     def _ask(self, head: bytes, body: bytes) -> dict[str, Any]:
-        with self._lock:
-            one = self._free.pop() if self._free else _Extractor()
-        try:
-            answer = one.ask(head, body)
-        except _Died as died:
-            # Dead before its first rule, one that had waited was dead already.
-            again = not died.path and one.pages > 1
-            code = one.end(patience=1)
-            if again:
-                return self._ask(head, body)
-            reason = self._reason(code)
-            log.warning("extractor_died", path=died.path, code=code)
-            raise ExtractionFailed(died.path or "extract", reason) from None
-        except BaseException:
-            one.end()
-            raise
-        self._put_back(one)
-        return answer
+        with self._turns.turn() as turn:
+            with self._lock:
+                one = self._free.pop() if self._free else _Extractor()
+            try:
+                answer = one.ask(
+                    head, body, lambda: self._turns.begin(turn, one.yield_to_others)
+                )
+            except _Died as died:
+                dead = died
+            except BaseException:
+                one.end()
+                raise
+            else:
+                # One at the lowest priority stays there.
+                self._put_back(one, stays=not turn.over)
+                return answer
+        # Dead before its first rule, one that had waited was dead already.
+        again = not dead.path and one.pages > 1
+        code = one.end(patience=1)
+        if again:
+            return self._ask(head, body)
+        reason = self._reason(code)
+        log.warning("extractor_died", path=dead.path, code=code)
+        raise ExtractionFailed(dead.path or "extract", reason)
 
-    def _put_back(self, one: _Extractor) -> None:
+    def _put_back(self, one: _Extractor, *, stays: bool) -> None:
         with self._lock:
-            if self._open and one.pages < _PAGES:
+            if stays and self._open and one.pages < _PAGES:
                 self._free.append(one)
                 return
         one.end()
 
     def _reason(self, code: int) -> str:
-        if code == -signal.SIGALRM:
+        if code in {-signal.SIGPROF, -signal.SIGALRM}:
             return f"took longer than {self._seconds:g} s"
         return (
             "could not be used on this page: the extractor died, or ran out of memory"

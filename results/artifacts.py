@@ -29,6 +29,7 @@ from limpet.settings import Settings
 
 _VARIABLE: Final = "LIMPET_ARTIFACTS_URL"
 _SHA: Final = re.compile(r"[0-9a-f]{64}")
+_NOTHING: Final = hashlib.sha256().hexdigest()
 #: A body that is put again is written again once it is older: so `prune`, which leaves
 #: a day's bodies alone, cannot take one that a row is just about to name.
 _FRESH: Final = timedelta(hours=1)
@@ -87,6 +88,11 @@ class Artifacts:
             if not self._fresh(path, len(body)):
                 self._write(path, body, content_type)
         return sha
+
+    def check(self) -> None:
+        """See that a body could be kept now: that of nothing is written."""
+        with _answering("write"):
+            self._write(self._path(_NOTHING), b"", "")
 
     def get(self, sha: str) -> bytes:
         """Return the body *sha*, checked.

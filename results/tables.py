@@ -71,6 +71,12 @@ def save(engine: Engine, pages: Sequence[StoredPage]) -> None:
             session.connection().execute(upsert, [_values(one) for one in chunk])
 
 
+def check(engine: Engine) -> None:
+    """Ask for nothing of the table: it raises where that cannot be done."""
+    with engine.connect() as connection:
+        connection.execute(select(PageRow.job).limit(0))
+
+
 def get(engine: Engine, job: str, item: int = 0) -> StoredPage | None:
     """Return one page, `None` when there is none such."""
     one = select(PageRow).where(PageRow.job == _id(job), PageRow.item == item)

@@ -25,6 +25,7 @@ class Reason(StrEnum):
     REJECTED = "rejected"
     MALFORMED = "malformed"
     LOST = "lost"
+    EXPIRED = "expired"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +33,9 @@ class Letter:
     """What is kept of it.
 
     *id* is the job's, or made from the contents of a message that has none. *payload*
-    is JSON, sealed when there is a key: ``args`` and ``kwargs`` of a job, ``raw`` text
-    of a message that is none. It is empty if there was too much of it. *at* is Unix
-    time.
+    is JSON, sealed when there is a key: ``args``, ``kwargs`` and ``priority`` of a job,
+    ``raw`` text of a message that is none. It is empty if there was too much of it.
+    *at* is Unix time.
     """
 
     id: str

@@ -20,6 +20,8 @@ from limpet.settings import Settings
 
 #: Letters that are moved in one step.
 _BATCH: Final = 200
+#: Letters that are moved by who finds no room for one.
+_ROOM: Final = 1000
 
 log = structlog.get_logger(__name__)
 
@@ -33,15 +35,21 @@ class DeadLetters:
         self.engine = database.engine(config.sql_url)
 
     def bury(self, letter: Letter) -> None:
-        """Keep *letter*, in SQL if Redis is away.
+        """Keep *letter*, in SQL if Redis is away or has all that may wait there.
 
         Raises:
-            StoreUnavailable: both are.
+            StoreUnavailable: SQL is away then.
         """
         try:
-            self._store.bury(letter)
-        except StoreUnavailable:
-            tables.save(self.engine, [letter])
+            if self._store.bury(letter):
+                return
+            # No beat moves them, or not fast enough.
+            self.move(most=_ROOM)
+            if self._store.bury(letter):
+                return
+        except StoreUnavailable as error:
+            log.warning("dead_letter_to_sql", reason=str(error))
+        tables.save(self.engine, [letter])
 
     def move(self, *, most: int = 100_000) -> int:
         """Move what waits in Redis to SQL, *most* of it; return how many letters.

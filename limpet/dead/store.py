@@ -13,6 +13,8 @@ from limpet.scripts import Script
 
 _BURY: Final = Script("limpet", "bury")
 _SETTLE: Final = Script("limpet", "settle")
+#: Letters that wait in Redis at most: where no beat runs, nobody moves them.
+MOST: Final = 10_000
 
 
 class DeadStore:
@@ -24,11 +26,13 @@ class DeadStore:
     def __init__(self, client: Redis) -> None:
         self._client = client
 
-    def bury(self, letter: Letter) -> None:
-        """Keep *letter*; of two with one id the later one stays."""
-        self._run(
-            _BURY, [DEAD, DEAD_COUNTS], [letter.id, letter.dump(), letter.reason.value]
-        )
+    def bury(self, letter: Letter, *, most: int = MOST) -> bool:
+        """Keep *letter*, unless *most* wait; of two with one id the later one stays.
+
+        Returns whether it was kept.
+        """
+        args = [letter.id, letter.dump(), letter.reason.value, most]
+        return bool(self._run(_BURY, [DEAD, DEAD_COUNTS], args))
 
     def waiting(self, most: int) -> list[tuple[Letter, bytes]]:
         """Return some *most* letters, each with what `settle` wants back."""
@@ -53,8 +57,8 @@ class DeadStore:
             raise store_error(error) from None
         return {name.decode(): int(number) for name, number in found.items()}
 
-    def _run(self, script: Script, keys: list[str], args: list[Any]) -> None:
+    def _run(self, script: Script, keys: list[str], args: list[Any]) -> object:
         try:
-            script(self._client, keys, args)
+            return script(self._client, keys, args)
         except STORE_ERRORS as error:
             raise store_error(error) from None

@@ -4,11 +4,6 @@ Kombu's own pops a message and records it afterwards: a worker that is killed in
 loses it. Keys and their contents are kombu's, so that any producer, a stock worker
 beside ours, and Flower work as they are. What this relies on inside kombu is listed in
 `tests/tasks/test_kombu.py`.
-
-``unacked``         hash   delivery tag → [message, "", queue]
-``unacked_index``   zset   delivery tag → when its worker was last heard of (Unix time)
-``unacked_sweeps``  hash   when sweeps were made last, and since when without a gap
-``unacked_parked``  hash   SHA-1 → queue, time and a message that nobody could read
 """
 
 import json
@@ -20,13 +15,14 @@ from typing import Any, Final, NamedTuple
 from kombu.transport import redis as stock
 
 from limpet.scripts import Script
+from tasks.transport.later import Later
 from tasks.transport.outbox import Return
 from tasks.transport.qos import QoS
-from tasks.transport.taking import _CLAIM, Taking
+from tasks.transport.taking import _CLAIM
 
 _GIVE_BACK: Final = Script("tasks", "give_back")
 _OVERDUE: Final = Script("tasks", "overdue")
-_KEEP: Final = Script("tasks", "keep")
+_RENEW: Final = Script("tasks", "renew")
 
 
 class Parked(NamedTuple):
@@ -38,7 +34,15 @@ class Parked(NamedTuple):
     text: bytes
 
 
-class Channel(Taking):
+class Overdue(NamedTuple):
+    """A message whose worker is not heard of; *idle* if that had not begun with it."""
+
+    tag: str
+    entry: bytes
+    idle: bool
+
+
+class Channel(Later):
     """Takes up to *claim_batch* messages at a time, never more than it may hold."""
 
     QoS = QoS
@@ -57,6 +61,10 @@ class Channel(Taking):
 
     _maybe_update_queues_expire: Callable[[Any, str], None]
 
+    @property
+    def _parked(self) -> str:
+        return f"{self.unacked_key}_parked"
+
     def queues_of(self, exchange: str | None, routing_key: str) -> list[str]:
         """Return the queues that a message with these goes to, one at least."""
         return list(self._lookup(exchange or "", routing_key)) or [routing_key]
@@ -67,8 +75,7 @@ class Channel(Taking):
         Raises:
             queue.Empty: there is none.
         """
-        keys, names = self._lists([queue])
-        found = self._run(_CLAIM, self._unacked(self._parked) + keys, [1, 0, *names])
+        _, *found = self._run(_CLAIM, *self._claiming(1, (), [queue]))
         with self.conn_or_acquire() as client:
             self._maybe_update_queues_expire(client, queue)
         if not found:
@@ -104,6 +111,9 @@ class Channel(Taking):
 
         Does not raise when the broker is away.
         """
+        if self._pool is None and getattr(self.connection, "client", None) is None:
+            # A lost connection that is being cleared away: nobody knows where to dial.
+            return
         with suppress(*self.connection_errors):
             while acks := self.outbox.take_acks():
                 self._tell(acks, self.outbox.acks, self._ack)
@@ -118,8 +128,7 @@ class Channel(Taking):
             raise
 
     def _ack(self, tags: Sequence[str]) -> None:
-        keys = self._unacked(self._parked)
-        self._run(_CLAIM, keys, [0, len(tags), *tags])
+        self._run(_CLAIM, *self._claiming(0, tags, []))
 
     def _give_back(self, returns: Sequence[Return]) -> None:
         keys = []
@@ -133,16 +142,20 @@ class Channel(Taking):
 
     # --- what is held for long, and what nobody holds ---------------------------
 
-    def renew(self, tags: Sequence[str]) -> None:
-        """Say that the messages with *tags* are being worked on."""
-        self._run(_KEEP, [self._key(self.unacked_index_key)], list(tags))
+    def renew(self, running: Sequence[str], idle: Sequence[str] = ()) -> None:
+        """Say that messages are held; *running* and *idle* are delivery tags.
 
-    def overdue(self, limit: int) -> list[tuple[str, bytes]]:
-        """Return tag and record of messages whose worker is not heard of any more."""
-        keys = self._unacked(f"{self.unacked_key}_sweeps")
+        Whatever is *idle* has not begun: a worker that dies has not died of it.
+        """
+        keys = self._unacked()[1:]
+        self._run(_RENEW, keys, [len(idle), *idle, *running])
+
+    def overdue(self, limit: int) -> list[Overdue]:
+        """Return messages whose worker is not heard of any more."""
         args = [self.visibility_timeout, self.sweep_gap, limit]
-        found = iter(self._run(_OVERDUE, keys, args))
-        return [(tag.decode(), entry) for tag, entry in zip(found, found, strict=True)]
+        found = self._run(_OVERDUE, self._unacked("sweeps"), args)
+        rows = zip(*[iter(found)] * 3, strict=True)
+        return [Overdue(tag.decode(), entry, bool(idle)) for tag, entry, idle in rows]
 
     def parked(self, most: int) -> Iterator[Parked]:
         """Give out messages that nobody could read, some *most* of them."""

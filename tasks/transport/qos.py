@@ -91,16 +91,16 @@ class QoS(stock.QoS):
         limit = num or 200
         for _ in range(_SWEEPS):
             found = self.channel.overdue(limit)
-            for tag, entry in found:
-                self._restore_overdue(tag, entry)
+            for one in found:
+                self._restore_overdue(one.tag, one.entry, idle=one.idle)
             self.channel.flush()
             if len(found) < limit:
                 return
 
-    def _restore_overdue(self, tag: str, entry: bytes) -> None:
+    def _restore_overdue(self, tag: str, entry: bytes, *, idle: bool) -> None:
         try:
             payload, exchange, routing_key = json.loads(entry)
-            losses = _count_loss(payload)
+            losses = _count_loss(payload, one=0 if idle else 1)
         except (ValueError, TypeError, KeyError, AttributeError):
             self.channel.park(tag, "", entry)
             return
@@ -131,9 +131,9 @@ def _mark(payload: dict[str, Any]) -> dict[str, Any]:
     return headers
 
 
-def _count_loss(payload: dict[str, Any]) -> int:
+def _count_loss(payload: dict[str, Any], *, one: int) -> int:
     headers = _mark(payload)
     held = headers.get(LOSSES)
-    losses = held + 1 if isinstance(held, int) else 1
+    losses = held + one if isinstance(held, int) else one
     headers[LOSSES] = losses
     return losses

@@ -7,17 +7,18 @@ does: `_brpop_start` sends, `_brpop_read` is called when the connection can be r
 import json
 import time
 from collections.abc import Callable
+from math import inf
 from queue import Empty
 from typing import Any, Final
 
 import structlog
-from kombu.transport import redis as stock
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, ReadOnlyError, ResponseError
 
 from limpet.scripts import Script
 from tasks.transport.bell import Bell
+from tasks.transport.keyed import Keyed
 from tasks.transport.outbox import Outbox, outbox_of
 
 _CLAIM: Final = Script("tasks", "claim")
@@ -31,7 +32,7 @@ _REST: Final = 1.0
 log = structlog.get_logger(__name__)
 
 
-class Taking(stock.Channel):
+class Taking(Keyed):
     """The half of a channel that takes messages."""
 
     claim_batch = 32
@@ -40,7 +41,6 @@ class Taking(stock.Channel):
     connection_errors: tuple[type[Exception], ...]
     qos: Any
     _queue_cycle: Any
-    _q_for_pri: Callable[[str, int], str]
     _flush_brpop_reauth: Callable[[], None]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -55,36 +55,14 @@ class Taking(stock.Channel):
         self._replies = 1
         self._carried: list[str] = []
         self._look_at = 0.0
+        self._soon = inf
+        self._alarm: Any = None
         self._empty = False
         super().__init__(*args, **kwargs)
         self.handlers["BELL"] = self._rung
         info = self.connection.client
         place = (*(info.alt or ()), info.hostname, info.port, info.virtual_host)
         self.outbox: Outbox = outbox_of(*place, self._key(self.unacked_key))
-
-    # --- keys and scripts -------------------------------------------------------
-
-    def _key(self, name: str) -> str:
-        # Kombu's client would prefix the first key of a script and no other.
-        return f"{self.global_keyprefix}{name}"
-
-    def _unacked(self, *more: str) -> list[str]:
-        names = (self.unacked_key, self.unacked_index_key, *more)
-        return [self._key(name) for name in names]
-
-    @property
-    def _parked(self) -> str:
-        return f"{self.unacked_key}_parked"
-
-    def _run(self, script: Script, keys: list[str], args: list[Any]) -> Any:
-        return script(Redis(connection_pool=self.pool), keys, args)
-
-    def _lists(self, queues: list[str]) -> tuple[list[str], list[str]]:
-        """Return the keys of *queues* in the order of priority, and whose they are."""
-        places = [(q, p) for p in self.priority_steps for q in queues]
-        return [self._key(self._q_for_pri(*place)) for place in places], [
-            queue for queue, _ in places
-        ]
 
     # --- asking -----------------------------------------------------------------
 
@@ -110,25 +88,22 @@ class Taking(stock.Channel):
         if self.outbox.returns:
             self.flush()
         self._look_at = 0.0
-        keys, names = self._lists(queues)
         connection = self.client.connection
         if self._empty and not self.outbox.acks:
-            self._wait(connection, keys)
+            self._wait(connection, self._lists(queues))
         else:
-            self._claim(connection, keys, names)
+            self._claim(connection, queues)
         self._in_poll = connection
         self._brpop_sent_at = now
 
-    def _claim(self, connection: Any, keys: list[str], names: list[str]) -> None:
+    def _claim(self, connection: Any, queues: list[str]) -> None:
         room = self.qos.can_consume_max_estimate()
         most = self.claim_batch if room is None else max(1, min(room, self.claim_batch))
         acks = self._carried = self.outbox.take_acks()
-        every = self._unacked(self._parked) + keys
         self._asked, self._replies = "claim", 1
         try:
-            connection.send_command(
-                *_CLAIM.command(every, [most, len(acks), *acks, *names])
-            )
+            command = _CLAIM.command(*self._claiming(most, acks, queues))
+            connection.send_command(*command)
         except BaseException:
             self._keep_acks()
             raise
@@ -144,10 +119,10 @@ class Taking(stock.Channel):
             return
         # Blocks on the first list alone, and leaves what it finds where it is.
         wait = self.brpop_timeout if len(keys) == 1 else _GLANCE
+        # 0 would be for ever.
+        wait = max(0.01, min(wait, self.brpop_timeout, self._soon - time.monotonic()))
         self._asked, self._replies = "wait", 1
-        connection.send_command(
-            "BLMOVE", keys[0], keys[0], "RIGHT", "RIGHT", min(wait, self.brpop_timeout)
-        )
+        connection.send_command("BLMOVE", keys[0], keys[0], "RIGHT", "RIGHT", wait)
 
     # --- the bell ---------------------------------------------------------------
 
@@ -197,7 +172,7 @@ class Taking(stock.Channel):
         if asked == "watch" and any(isinstance(one, Exception) for one in replies):
             self._refuse_bell()
         elif asked == "watch" and replies[-1] == 0:
-            self._look_at = time.monotonic() + self.brpop_timeout
+            self._rest()
         self._empty = False
         raise Empty
 
@@ -225,6 +200,15 @@ class Taking(stock.Channel):
             self._carried = []
         return reply
 
+    def _rest(self) -> None:
+        """Ask nothing until somebody rings, or something is due, or a second ends."""
+        now = time.monotonic()
+        self._look_at = min(now + self.brpop_timeout, self._soon)
+        if self._look_at == self._soon:
+            if self._alarm is not None:
+                self._alarm.cancel()
+            self._alarm = self.connection.wake(self._soon - now)
+
     def _claimed(self, reply: Any) -> bool:
         if isinstance(reply, NoScriptError):
             Redis(connection_pool=self.pool).script_load(_CLAIM.source)
@@ -233,10 +217,13 @@ class Taking(stock.Channel):
             log.error("claim_refused", reason=str(reply).partition("\n")[0][:200])
             self._look_at = time.monotonic() + _REST
             raise Empty
-        self._empty = not reply
-        if not reply:
+        soon, *found = reply
+        self._soon = time.monotonic() + float(soon) if soon else inf
+        # Some that are for later were put away, and there are more: look at once.
+        self._empty = not found and soon != b"0"
+        if not found:
             raise Empty
-        items = list(zip(*[iter(reply)] * 3, strict=True))
+        items = list(zip(*[iter(found)] * 3, strict=True))
         self.claimed.update(tag.decode() for _, tag, _ in items)
         for queue, tag, text in items:
             self._give(queue.decode(), tag.decode(), text)
@@ -265,7 +252,7 @@ class Taking(stock.Channel):
         """Lay a message aside that nobody can read; `parked` gives it out."""
         self.claimed.discard(tag)
         log.warning("message_parked", queue=queue, bytes=len(text))
-        self._run(_PARK, self._unacked(self._parked), [tag, queue, text])
+        self._run(_PARK, self._unacked("parked"), [tag, queue, text])
 
     def tell(self) -> None:
         """Have the outbox told to the broker, soon or now."""

@@ -38,16 +38,25 @@ class Transport(stock.Transport):
     """``redis://``, ``rediss://`` and ``redis+socket://``."""
 
     Channel = Channel
-    #: Whether an event loop drives this, which looks at least every second.
-    looped = False
+    #: The event loop that drives this, which looks at least every second; or none.
+    loop: Any = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.cycle = Poller()
 
     def register_with_event_loop(self, connection: Any, loop: Any) -> None:
-        self.looped = True
+        self.loop = loop
         super().register_with_event_loop(connection, loop)
+
+    @property
+    def looped(self) -> bool:
+        return self.loop is not None
+
+    def wake(self, seconds: float) -> Any:
+        """Have the loop look after so many *seconds*; return what can be cancelled."""
+        look: Any = self.cycle
+        return self.loop.call_later(max(seconds, 0), look.on_poll_start)
 
 
 class SentinelTransport(Transport):
