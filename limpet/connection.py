@@ -42,7 +42,7 @@ _REASONS: Final[dict[type[Exception], str]] = {
     OutOfMemoryError: "Redis is out of memory",
     ReadOnlyError: "this Redis is a read-only replica",
     BusyLoadingError: "Redis is still loading its data",
-    RedisTimeoutError: f"no answer from Redis within {TIMEOUT:.0f} s",
+    RedisTimeoutError: "no answer from Redis in time",
     RedisConnectionError: "cannot reach Redis",
     RedisClusterException: "cannot reach the Redis cluster",
     ClusterError: "the Redis cluster is down",
@@ -57,18 +57,25 @@ _BROKEN: Final = re.compile(r"compiling script|(?<!@)user_script:\d+: ")
 
 
 @cache
-def connect(url: str, *, cluster: bool = False) -> Redis:
+def connect(
+    url: str,
+    *,
+    cluster: bool = False,
+    timeout: float = TIMEOUT,
+    retries: int = RETRIES,
+) -> Redis:
     """Return this process's client (thread-safe, pooled) for *url*.
 
     Nothing is sent yet, but to a *cluster*, whose nodes are asked for at once: that may
     raise `StoreUnavailable`. All that we use of a client is the same for both.
+    *timeout* is in seconds, for each of the tries.
     """
     options: dict[str, Any] = {
-        "socket_timeout": TIMEOUT,
-        "socket_connect_timeout": TIMEOUT,
+        "socket_timeout": timeout,
+        "socket_connect_timeout": timeout,
         "socket_keepalive": True,
         "health_check_interval": 25,
-        "retry": Retry(ExponentialWithJitterBackoff(base=0.05, cap=1), RETRIES),
+        "retry": Retry(ExponentialWithJitterBackoff(base=0.05, cap=1), retries),
         "client_name": "limpet",
     }
     if not cluster:
@@ -82,6 +89,16 @@ def connect(url: str, *, cluster: bool = False) -> Redis:
 def session_redis(settings: Settings) -> Redis:
     """Return this process's client of the session Redis."""
     return connect(settings.sessions_url, cluster=settings.redis_cluster)
+
+
+def impatient_redis(settings: Settings) -> Redis:
+    """Return one for looks at how things are: it asks once, and does not wait long."""
+    return connect(
+        settings.sessions_url,
+        cluster=settings.redis_cluster,
+        timeout=settings.health_timeout_seconds,
+        retries=0,
+    )
 
 
 def store_error(error: Exception) -> LimpetError:

@@ -49,6 +49,25 @@ def version(made: Engine) -> str | None:
     return None
 
 
+def trouble(url: str, *, wanted: str) -> str:
+    """Return what keeps the tables from being used, "" if nothing does.
+
+    Makes no file and changes nothing. *wanted* is the version that they should have.
+    """
+    made = engine(url)
+    file = made.url.database
+    local = made.dialect.name == "sqlite" and file and not file.startswith(":")
+    if local and not Path(str(file)).exists():
+        return "there is no database yet"
+    try:
+        with made.connect() as connection:
+            connection.execute(text("SELECT 1"))
+    except SQLAlchemyError as error:
+        return f"{type(error).__name__} from the database"
+    found = version(made)
+    return "" if found == wanted else f"the tables have version {found}, not {wanted}"
+
+
 @contextmanager
 def alone(there: Engine) -> Iterator[None]:
     """Let one process at a time change the tables; the lock goes with its holder.

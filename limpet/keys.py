@@ -11,8 +11,8 @@ key                      type     what, and its fields
                                   g generation (bindings so far) from 2 on, v state
                                   version, o options, f live leases, u next use,
                                   b rebinds of the hour, e error score, q milliseconds
-                                  and z number of requests measured, w last URL (times
-                                  in ms)
+                                  and z number of requests measured, y bytes received,
+                                  w last URL (times in ms)
 ``{pool}:st:<session>``  string   the session's state, one header byte first
 ``{pool}:x``             zset     session → when to look whether it has expired
 ``{pool}:l``             zset     lease token → deadline; the member is the lease
@@ -25,13 +25,16 @@ key                      type     what, and its fields
                                   result will say of them; expires
 ``{pool}:p:<proxy>``     hash     url, labels (``|country:US|tag:x|``)
 ``{pool}:d:<proxy>``     hash     state, mode, fails, cools, due, probe, inflight,
-                                  sessions, started, done, faults, success, ema, since,
-                                  weight, cap, ends, version, bytes, and the window
+                                  sessions, done, lost, faults, success, ema, since,
+                                  weight, cap, ends, plain, version, bytes, and the
+                                  window; tried (ms) and exit (address) once it
+                                  was probed
 ``{pool}:u``             zset     usable proxies, all with score 0
 ``{pool}:ix``            hash     indexes in use → 1 ready, 0 being built
 ``{pool}:i:<index>``     zset     usable proxies of one filter and strategy → turn; an
                                   index is called ``<filter>:<strategy>``
 ``{pool}:c``             zset     cooling proxies → when they are due
+``{pool}:pc``            string   usable proxy after which probing goes on; expires
 ``{pool}:b:<domain>``    hash     proxies the domain blocks → ``until:times``; expires
 ``{pool}:k:<key>``       hash     job of an idempotency key (its SHA-256): t task id,
                                   s ``run`` or ``done``, f the job's fingerprint,
@@ -41,11 +44,27 @@ key                      type     what, and its fields
 ``{pool}:wr:<receiver>`` string   a receiver that rests until this expires
 ``{pool}:n``             hash     counters
 ``{pool}:h``             hash     response times: upper bound in ms → requests
+``{pool}:hl``            hash     how long sessions lived that have ended: n → those of
+                                  less than 2ⁿ seconds, and ``sum`` in ms
 ``{pool}:ev``            stream   audit events, capped
 ``{pool}:m``             stream   metric snapshots, capped
 ``limpet:pools``         set      names of the pools
+``limpet:m``             stream   snapshots of what all pools share, capped
 ``limpet:{dead}``        hash     dead letters on their way to SQL, by id
 ``limpet:{dead}:n``      hash     how many there have been, by reason
+``limpet:{upkeep}:active`` string token of the beat that is active; expires
+``limpet:{upkeep}:beat`` hash     of the one that is or was: name, since, tick (in ms)
+``limpet:{upkeep}:sent`` hash     entry of the schedule → when beat sent it last, in ms
+``limpet:{upkeep}:r:<task>`` hash the runs of an upkeep task: started, ended, ok (times
+                                  in ms), ms, runs, failures, in_row, overlaps, recent,
+                                  worker, result, error, token of the last
+``limpet:{upkeep}:l:<task>`` string token of the run that is under way; expires
+``limpet:{upkeep}:t:<task>:<slot>`` string message that was taken for one time at which
+                                  the task was due; expires
+``{-}:al``               hash     alerts, by check → what was told, and what is; JSON
+``{-}:ao``               hash     their changes that a webhook is to be sent for, by
+                                  event id
+``{-}:ev``               stream   audit events of no pool: changes of alerts; capped
 
 What all pools share of a site expires by itself, and has the site's own hash tag:
 
@@ -65,8 +84,17 @@ import re
 from typing import Final
 
 POOLS: Final = "limpet:pools"
+SYSTEM: Final = "limpet:m"
 DEAD: Final = "limpet:{dead}"
 DEAD_COUNTS: Final = "limpet:{dead}:n"
+_UPKEEP: Final = "limpet:{upkeep}:"
+BEAT_ACTIVE: Final = f"{_UPKEEP}active"
+BEAT: Final = f"{_UPKEEP}beat"
+BEAT_SENT: Final = f"{_UPKEEP}sent"
+#: Stands for a pool's name where something is of none; no pool is called so.
+NO_POOL: Final = "-"
+ALERTS: Final = f"{{{NO_POOL}}}:al"
+ALERT_OUTBOX: Final = f"{{{NO_POOL}}}:ao"
 
 #: What a session may be called: it goes into keys, lease tokens and pages. Sessions
 #: that live for one job have names of our own, which begin with ``~``.
@@ -75,8 +103,10 @@ SESSION_ID: Final = r"^[A-Za-z0-9_.@:+=-][A-Za-z0-9_.@:+=~-]{0,127}$"
 POOL_NAME: Final = r"^[a-z0-9][a-z0-9_-]{0,31}$"
 
 PERMANENT: Final = re.compile(
-    r"^(limpet:pools|limpet:\{dead\}(:n)?"
-    r"|\{[^}]+\}:(s:.+|x|l|wl|wn|[pd]:.+|u|ix|i:.+|c|n|h|ev|m))$"
+    r"^(limpet:(pools|m)|limpet:\{dead\}(:n)?"
+    r"|limpet:\{upkeep\}:(beat|sent|r:.+)"
+    r"|\{-\}:a[lo]"
+    r"|\{[^}]+\}:(s:.+|x|l|wl|wn|[pd]:.+|u|ix|i:.+|c|n|h|hl|ev|m))$"
 )
 
 
@@ -92,8 +122,10 @@ class Keys:
         self.usable = f"{tag}u"
         self.registry = f"{tag}ix"
         self.cooling = f"{tag}c"
+        self.probed = f"{tag}pc"
         self.counters = f"{tag}n"
         self.times = f"{tag}h"
+        self.lifetimes = f"{tag}hl"
         self.audit = f"{tag}ev"
         self.snapshots = f"{tag}m"
         #: Prefixes: scripts complete them with the id of a proxy, a session or an
@@ -126,16 +158,32 @@ class Keys:
         return self.indexes + name
 
 
-def lua_locals() -> str:
-    """Return Lua that gives each key and prefix as a local, made from ``tag``.
+def lua_locals(script: str, *, known: str = "") -> str:
+    """Return Lua that gives each key and prefix that *script* names, from ``tag``.
 
-    One argument instead of twenty: each costs 1 µs on its way.
+    Those that *known* names are there already. One argument instead of twenty: each
+    costs 1 µs on its way.
     """
     keys = vars(Keys(""))
     start = len(keys.pop("tag"))
+    named = set(re.findall(r"\w+", script)) - set(re.findall(r"\w+", known))
     return "\n".join(
-        f'local {name} = tag .. "{key[start:]}"' for name, key in keys.items()
+        f'local {name} = tag .. "{key[start:]}"'
+        for name, key in keys.items()
+        if name in named
     )
+
+
+class TaskKeys:
+    """The keys of one upkeep task."""
+
+    def __init__(self, task: str) -> None:
+        self.record = f"{_UPKEEP}r:{task}"
+        self.lock = f"{_UPKEEP}l:{task}"
+        self._slots = f"{_UPKEEP}t:{task}:"
+
+    def slot(self, slot: str) -> str:
+        return self._slots + slot
 
 
 class DomainKeys:

@@ -14,6 +14,22 @@ CLEANUP_EXPIRED_SESSIONS: Final = "cleanup_expired_sessions"
 SNAPSHOT_METRICS: Final = "snapshot_metrics"
 #: Move dead letters from Redis to SQL, and forget old ones.
 STORE_DEAD_LETTERS: Final = "store_dead_letters"
+#: Settle the leases of workers that died.
+SETTLE_LEASES: Final = "settle_leases"
+#: End idle sessions while all of them take too much memory.
+LIMIT_MEMORY: Final = "limit_memory"
+#: Move the sessions that nobody uses off proxies that are evacuated.
+SWEEP_EVACUATED: Final = "sweep_evacuated"
+#: Write the sessions that have changed to SQL.
+CHECKPOINT_SESSIONS: Final = "checkpoint_sessions"
+#: Sum up the history by the hour, and forget what is too old.
+ROLL_UP_HISTORY: Final = "roll_up_history"
+#: Move audit events from Redis to SQL.
+DRAIN_AUDIT: Final = "drain_audit"
+#: Try proxies that cool down, or that nobody has used yet.
+PROBE_PROXIES: Final = "probe_proxies"
+#: Judge the pools' health, and tell of what has changed.
+CHECK_ALERTS: Final = "check_alerts"
 
 #: Where jobs go.
 SCRAPE_QUEUE: Final = "scrape"
@@ -24,4 +40,6 @@ INBOX_QUEUE: Final = "celery"
 RENDER_QUEUE: Final = "render"
 #: Upkeep waits behind no flood of jobs.
 UPKEEP_QUEUE: Final = "upkeep"
-QUEUES: Final = (SCRAPE_QUEUE, RENDER_QUEUE, UPKEEP_QUEUE, INBOX_QUEUE)
+#: Webhooks: receivers that hang hold up neither jobs nor upkeep.
+WEBHOOK_QUEUE: Final = "webhooks"
+QUEUES: Final = (SCRAPE_QUEUE, RENDER_QUEUE, UPKEEP_QUEUE, WEBHOOK_QUEUE, INBOX_QUEUE)

@@ -23,23 +23,6 @@ class PoolSettings(BaseSettings):
         validation_alias="SESSION_MAX_AGE_MINUTES",
         description="A session ends at this age, however much it is used.",
     )
-    session_cleanup_enabled: bool = Field(
-        default=True,
-        validation_alias="SESSION_CLEANUP_ENABLED",
-        description="Whether beat removes expired sessions.",
-    )
-    session_cleanup_interval_minutes: Minutes = Field(
-        default=15,
-        validation_alias="SESSION_CLEANUP_INTERVAL_MINUTES",
-        description="How often beat removes expired sessions.",
-    )
-    session_cleanup_batch_size: int = Field(
-        default=50,
-        ge=1,
-        le=500,
-        validation_alias="SESSION_CLEANUP_BATCH_SIZE",
-        description="Sessions removed in one step; more would stall running jobs.",
-    )
     session_max_rebinds_per_hour: int = Field(
         default=3,
         ge=0,
@@ -61,12 +44,6 @@ class PoolSettings(BaseSettings):
     pool_when_full: Literal["refuse", "evict"] = Field(
         default="refuse",
         description="A new session in a full pool is refused, or ends an idle one.",
-    )
-    snapshot_enabled: bool = Field(
-        default=True, description="Whether beat writes metric snapshots."
-    )
-    snapshot_interval_seconds: Seconds = Field(
-        default=60, description="How often beat writes a metric snapshot."
     )
 
     proxy_max_failures: int = Field(

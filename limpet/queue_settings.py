@@ -5,8 +5,6 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings
 
-from limpet.pool_settings import Seconds
-
 
 class QueueSettings(BaseSettings):
     """How jobs are taken, and what becomes of those that never succeed."""
@@ -26,9 +24,6 @@ class QueueSettings(BaseSettings):
         ge=1,
         le=100,
         description="Workers that may die of one job before it has failed.",
-    )
-    dead_letters_interval_seconds: Seconds = Field(
-        default=60, description="How often beat moves dead letters from Redis to SQL."
     )
     dead_letter_days: int = Field(
         default=30, ge=1, le=3650, description="How long dead letters are kept in SQL."

@@ -2,7 +2,8 @@
 
 A line ``--@include proxies/_index`` is replaced by that fragment, so a script that
 Redis holds is always complete. Fragments start with an underscore. ``--@insert name``
-is replaced by what the program gives under that name; ``keys`` are those of a pool.
+is replaced by what the program gives under that name; ``keys`` are those of a pool
+that the script names, or that it names until there are ``later_keys``.
 """
 
 import hashlib
@@ -20,6 +21,7 @@ from limpet.keys import lua_locals
 
 _INCLUDE: Final = re.compile(r"^--@include (\w+)/(\w+)$", re.MULTILINE)
 _INSERT: Final = re.compile(r"^ *--@insert (\w+)$", re.MULTILINE)
+_LATER: Final = "--@insert later_keys"
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -34,9 +36,17 @@ def source(package: str, name: str, inserts: Mapping[str, str] = _NOTHING) -> st
 
     Raises `KeyError` for an insert that *inserts* does not have.
     """
-    given = {"keys": lua_locals(), **inserts}
-    whole = _INSERT.sub(lambda found: given[found[1]], _whole(package, name))
-    lines = (line for line in whole.splitlines() if not line.lstrip().startswith("--"))
+    text = _whole(package, name)
+    first, *later = (_bare(part) for part in text.split(_LATER))
+    given = {"keys": lua_locals(first), **inserts}
+    for part in later:
+        given["later_keys"] = lua_locals(part, known=first)
+    whole = _INSERT.sub(lambda found: given[found[1]], text)
+    return _bare(whole)
+
+
+def _bare(text: str) -> str:
+    lines = (line for line in text.splitlines() if not line.lstrip().startswith("--"))
     return "\n".join(line for line in lines if line.strip())
 
 

@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Final
@@ -25,11 +26,16 @@ from supervisor.supervisord import Supervisor
 
 from limpet.embedded import server_command
 from limpet.errors import ConfigurationError
+from limpet.names import RENDER_QUEUE, SCRAPE_QUEUE, UPKEEP_QUEUE, WEBHOOK_QUEUE
 from limpet.settings import ROOT, Settings
 
 _FLOWER_PORT: Final = 5555
-#: A worker may be in the middle of a page; see ``LIMPET_JOB_TIMEOUT_SECONDS``.
-_WORKER_STOP: Final = 40
+#: A worker may be in the middle of a page; so long is for what comes after it.
+_AFTER_A_PAGE: Final = 10
+#: Jobs, however many, hold up nothing else: that has a small worker of its own.
+_JOBS: Final = f"{SCRAPE_QUEUE},{RENDER_QUEUE}"
+_REST: Final = f"{UPKEEP_QUEUE},{WEBHOOK_QUEUE}"
+_REST_THREADS: Final = 4
 #: The others have nothing to finish.
 _STOP: Final = 5
 
@@ -50,9 +56,12 @@ class Service:
 def services(config: Settings) -> list[Service]:
     """Return what has to run here: Redis only if none is set."""
     celery = [sys.executable, "-m", "celery", "-A", "tasks"]
-    quiet = ["--without-gossip", "--without-mingle"]
+    worker = [*celery, "worker", "--without-gossip", "--without-mingle", "-n"]
+    stop = ceil(config.job_timeout_seconds) + _AFTER_A_PAGE
+    rest = ["-Q", _REST, "-c", str(_REST_THREADS)]
     found = [
-        Service("worker", [*celery, "worker", *quiet], 20, _WORKER_STOP),
+        Service("scrape", [*worker, "scrape@%h", "-Q", _JOBS], 20, stop),
+        Service("upkeep", [*worker, "upkeep@%h", *rest], 20, stop),
         Service("beat", [*celery, "beat"], 20),
         Service("flower", [*celery, "flower"], 20),
     ]

@@ -24,10 +24,13 @@ from pydantic_settings import SettingsConfigDict
 
 from limpet.errors import ConfigurationError
 from limpet.fetch_settings import FetchSettings
+from limpet.health_settings import HealthSettings
+from limpet.history_settings import HistorySettings
 from limpet.politeness_settings import PolitenessSettings
 from limpet.pool_settings import PoolSettings, Seconds
 from limpet.queue_settings import QueueSettings
 from limpet.result_settings import ResultSettings
+from limpet.upkeep_settings import UpkeepSettings
 from limpet.urls import BrokerUrl, DatabaseUrl, ResultsUrl, SessionsUrl
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -52,7 +55,14 @@ Port = Annotated[int, Field(ge=1, le=65_535)]
 
 
 class Settings(
-    FetchSettings, QueueSettings, ResultSettings, PolitenessSettings, PoolSettings
+    FetchSettings,
+    QueueSettings,
+    HealthSettings,  # before the results': what signs webhooks is read first
+    ResultSettings,
+    PolitenessSettings,
+    UpkeepSettings,
+    HistorySettings,
+    PoolSettings,
 ):
     """What can be set; `docs/settings.md` is made from this class."""
 
@@ -222,12 +232,15 @@ def _reveal(secret: SecretStr | None) -> str:
     return secret.get_secret_value() if secret else ""
 
 
+def variable_of(name: str) -> str:
+    """Return the environment variable of the setting *name*."""
+    return str(Settings.model_fields[name].validation_alias or f"LIMPET_{name.upper()}")
+
+
 def variables() -> dict[str, FieldInfo]:
     """Every environment variable that is a setting, by name."""
-    return {
-        str(field.validation_alias or f"LIMPET_{name.upper()}"): field
-        for name, field in Settings.model_fields.items()
-    }
+    fields = Settings.model_fields.items()
+    return {variable_of(name): field for name, field in fields}
 
 
 @cache
@@ -269,30 +282,19 @@ def _problem(error: Any) -> str:
     if error["type"] == "string_pattern_mismatch":
         message = f"must be {PATTERNS[name]}"
     message = message[0].lower() + message[1:]
-    return f"{name}: {message}{shown} ({field.description} Default: {field.default})"
+    about = f"{field.description} Default: {field.default}"
+    allowed = bounds(field)
+    return f"{name}: {message}{shown} ({about}{'; allowed: ' * bool(allowed)}{allowed})"
 
 
-def reference() -> str:
-    """Return the page `docs/settings.md`: every variable, default, bounds, meaning."""
-    rows = []
-    for name, field in variables().items():
-        bounds = ", ".join(filter(None, map(_bound, field.metadata)))
-        default = field.default
-        if isinstance(default, Path):
-            default = default.relative_to(ROOT)
-        shown = "unset" if default is None else f"`{default!s}`"
-        rows.append(f"| `{name}` | {shown} | {bounds} | {field.description} |")
-    head = (
-        "# Settings\n\nMade by `python manage.py settings --markdown`. Set them in the "
-        "environment or in `.env`.\n\n| variable | default | allowed | what it does |\n"
-        "| --- | --- | --- | --- |\n"
-    )
-    return head + "\n".join(rows)
-
-
-def _bound(limit: object) -> str:
+def bounds(field: FieldInfo) -> str:
+    """Say in words which values a setting may have; nothing where its text says it."""
+    if field.annotation is bool:
+        return "true or false"
     signs = {"gt": "above", "ge": "from", "le": "to", "lt": "below"}
-    for name, word in signs.items():
-        if (value := getattr(limit, name, None)) is not None:
-            return f"{word} {value:,}"
-    return ""
+    return ", ".join(
+        f"{word} {value:,}"
+        for limit in field.metadata
+        for name, word in signs.items()
+        if (value := getattr(limit, name, None)) is not None
+    )

@@ -24,7 +24,10 @@ def _parse(url: str, schemes: Container[str], wanted: str) -> str:
     name = scheme.partition("+")[0]
     if not sep or name not in schemes:
         raise ValueError(f"must begin with {wanted}")
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # it may repeat what it does not like
+        raise ValueError("the host is none") from None
     if "@" in parts.path + parts.query + parts.fragment:
         raise ValueError(_ENCODE)
     try:
@@ -40,25 +43,50 @@ def _sessions(secret: SecretStr) -> SecretStr:
     parts = urlsplit(url)
     if name != "unix" and not parts.hostname:
         raise ValueError("the host is missing (redis://HOST:6379/0)")
-    database = parts.path.strip("/")
-    if name != "unix" and database and not database.isdigit():
-        raise ValueError("what follows the port must be a database number, such as /0")
+    _check_database(url)
     return secret
 
 
+def _check_database(url: str) -> None:
+    parts = urlsplit(url)
+    database = parts.path.strip("/")
+    if parts.scheme in {"redis", "rediss"} and database and not database.isdigit():
+        raise ValueError("what follows the port must be a database number, such as /0")
+
+
+def check_broker(url: str) -> None:
+    """See that Celery can use *url* as a broker.
+
+    Raises:
+        ValueError: it cannot; the text does not repeat it.
+    """
+    for one in url.split(";"):
+        _parse(one, TRANSPORT_ALIASES, "redis://, rediss://, sentinel:// or amqp://")
+        _check_database(one)
+
+
+def check_results(url: str) -> None:
+    """See that Celery can use *url* as a result backend.
+
+    Raises:
+        ValueError: it cannot; the text does not repeat it.
+    """
+    # Commands read the settings too, and wait for nothing else of Celery.
+    from celery.app.backends import BACKEND_ALIASES  # noqa: PLC0415 - slow, seldom set
+
+    if url not in BACKEND_ALIASES:  # such as rpc
+        for one in url.split(";"):
+            _parse(one, BACKEND_ALIASES, "redis://, rediss://, sentinel:// or rpc://")
+            _check_database(one)
+
+
 def _broker(secret: SecretStr) -> SecretStr:
-    for url in secret.get_secret_value().split(";"):
-        _parse(url, TRANSPORT_ALIASES, "redis://, rediss://, sentinel:// or amqp://")
+    check_broker(secret.get_secret_value())
     return secret
 
 
 def _results(secret: SecretStr) -> SecretStr:
-    # Commands read the settings too, and wait for nothing else of Celery.
-    from celery.app.backends import BACKEND_ALIASES  # noqa: PLC0415 - slow, seldom set
-
-    if secret.get_secret_value() not in BACKEND_ALIASES:  # such as rpc
-        for url in secret.get_secret_value().split(";"):
-            _parse(url, BACKEND_ALIASES, "redis://, rediss://, sentinel:// or rpc://")
+    check_results(secret.get_secret_value())
     return secret
 
 

@@ -1,14 +1,11 @@
 """What a job gives back for a page, and what stays of it."""
 
 import base64
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from limpet import database
 from limpet.jobs import FetchJob
 from limpet.settings import settings
-from results import tables
 from results.page import StoredPage
 from sessions import Lease
 from tasks import runtime
@@ -54,7 +51,7 @@ def answer(job: FetchJob, lease: Lease, page: Page, *, task: str, item: int) -> 
 
     Raises:
         ExtractionFailed: the page does not give what the rules want.
-        StoreUnavailable, ArtifactTooLarge: the body could not be kept.
+        StoreUnavailable, ArtifactTooLarge, Cancelled: as `Stores.put`.
     """
     data = None
     if job.extract:
@@ -63,7 +60,7 @@ def answer(job: FetchJob, lease: Lease, page: Page, *, task: str, item: int) -> 
         )
     artifact = None
     if job.store == "body":
-        artifact = runtime.artifacts().put(page.body, page.content_type)
+        artifact = runtime.stores().put(page, task=task)
     session = None if lease.temporary else lease.session
     summary: dict[str, Any] = {
         "url": page.url,
@@ -98,17 +95,6 @@ def answer(job: FetchJob, lease: Lease, page: Page, *, task: str, item: int) -> 
 def headers(page: Page) -> dict[str, str]:
     """Return those of a page's headers that a result may hold."""
     return {k: v for k, v in page.headers.items() if k in SAFE_HEADERS}
-
-
-def keep(rows: Sequence[StoredPage]) -> None:
-    """Write rows to SQL.
-
-    Raises:
-        StoreUnavailable: the database did not take them.
-    """
-    if rows:
-        with database.answering():
-            tables.save(database.engine(settings().sql_url), rows)
 
 
 def content(page: Page) -> dict[str, Any]:

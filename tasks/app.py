@@ -24,7 +24,8 @@ class App(Celery):
     def _task_from_fun(
         self, fun: Callable[..., Any], *args: Any, **options: Any
     ) -> Any:
-        _refuse_async(fun, str(args[0] if args else options.get("name")))
+        name = options.get("name") or self.gen_task_name(fun.__name__, fun.__module__)
+        _refuse_async(fun, str(name))
         return super()._task_from_fun(fun, *args, **options)
 
     def register_task(self, task: Any, **options: Any) -> Any:

@@ -4,17 +4,63 @@ Celery reads what it is about to overwrite, so that a success stays; here the se
 looks. Keys and values are Celery's own: whoever reads results needs none of this.
 """
 
+import threading
+from collections.abc import Callable
 from typing import Any, Final
 
+import structlog
 from celery import states
 from celery.backends.redis import RedisBackend
 from celery.exceptions import BackendStoreError
 
+from limpet.connection import STORE_ERRORS
 from limpet.scripts import Script
 
 _RESULT: Final = Script("tasks", "result")
 #: Begins the JSON of a success: the status is what Celery writes first.
 _SUCCESS: Final = '{"status": "SUCCESS"'
+#: Seconds after which a job that still runs is said to have started. Most have ended by
+#: then, and to say so costs them a twentieth of their time.
+_SOON: Final = 0.25
+
+log = structlog.get_logger(__name__)
+
+
+class _Begun:
+    """Jobs that have started, and are to be told of if they go on."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: dict[str, Callable[[], object]] = {}
+        self._timer: threading.Timer | None = None
+
+    def add(self, task_id: str, tell: Callable[[], object]) -> None:
+        with self._lock:
+            self._waiting[task_id] = tell
+            if self._timer is None:
+                self._timer = threading.Timer(_SOON, self._tell)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def remove(self, task_id: str) -> None:
+        """Let what comes next be the last word on the job."""
+        with self._lock:
+            self._waiting.pop(task_id, None)
+
+    def _tell(self) -> None:
+        with self._lock:
+            told, self._waiting = self._waiting, {}
+            self._timer = None
+            try:
+                for tell in told.values():
+                    tell()
+            except STORE_ERRORS as error:
+                # It is for who looks; what became of the job is written with retries.
+                log.warning("start_not_shown", reason=type(error).__name__)
+
+
+#: Celery has a backend for each thread.
+_BEGUN: Final = _Begun()
 
 
 class Results(RedisBackend):
@@ -40,5 +86,10 @@ class Results(RedisBackend):
         failed = state == states.FAILURE
         keep = self.failure_expires if failed else self.expires  # type: ignore[attr-defined] # see above
         key = self.get_key_for_task(task_id)
-        self.ensure(_RESULT, (self.client, [key], [value, _SUCCESS, keep or 0]))
+        given = (self.client, [key], [value, _SUCCESS, keep or 0])
+        if state == states.STARTED:
+            _BEGUN.add(task_id, lambda: _RESULT(*given))
+            return result
+        _BEGUN.remove(task_id)
+        self.ensure(_RESULT, given)
         return result

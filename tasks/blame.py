@@ -5,6 +5,7 @@ request had come decides (`Stage`), then what stands in the chain of causes. The
 is in docs/fetching.md, and each line of it is a test.
 """
 
+import errno
 import http.client
 import socket
 import ssl
@@ -16,7 +17,7 @@ from typing import Final
 from requests import exceptions as rq
 from urllib3 import exceptions as u3
 
-from limpet.errors import Blame, FetchError
+from limpet.errors import Blame, FetchError, WorkerExhausted
 from proxies import Outcome
 from tasks.connections import TunnelRefused
 from tasks.deadline import Stage
@@ -41,6 +42,11 @@ _AUTH: Final = frozenset({401, 407})
 _PROXY_SERVERS: Final = ("tinyproxy", "squid", "privoxy", "ccproxy", "3proxy", "mproxy")
 #: ``Via`` of those that stand before sites: an error that they make is the site's.
 _SITE_SIDE: Final = ("varnish", "cloudfront", "google", "vegur", "akamai", "fastly")
+
+#: What the system says when it is this worker that is out of something.
+_OURS: Final = frozenset(
+    {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL}
+)
 
 _Chain = list[BaseException]
 
@@ -67,6 +73,14 @@ def causes(error: BaseException) -> Iterator[BaseException]:
         yield one
         todo += [getattr(one, "reason", None), getattr(one, "original_error", None)]
         todo += [*one.args, one.__cause__, one.__context__]
+
+
+def exhausted(error: BaseException) -> WorkerExhausted | None:
+    """Return what *error* is when the worker itself had no socket to fetch with."""
+    for one in causes(error):
+        if isinstance(one, OSError) and one.errno in _OURS:
+            return WorkerExhausted(f"sockets ({errno.errorcode[one.errno]})")
+    return None
 
 
 def classify(
@@ -99,6 +113,8 @@ def site_s(error: FetchError) -> FetchError:
 
 def late(stage: Stage) -> FetchError:
     """What it is when the time is over at *stage*."""
+    if stage is Stage.NAME:
+        return FetchError(Blame.TARGET, "connect", "the site's name was not found")
     if stage in {Stage.DIAL, Stage.PROXY_TLS}:
         return FetchError(Blame.PROXY, "timeout", f"no connection in time, {stage}")
     return FetchError(Blame.UNKNOWN, "timeout", f"not done in time, {stage}")
@@ -125,6 +141,10 @@ def _timed_out(chain: _Chain) -> bool:
         or type(one) is u3.ConnectTimeoutError
         for one in chain
     )
+
+
+def _name(_chain: _Chain, _stage: Stage) -> FetchError:
+    return FetchError(Blame.TARGET, "connect", "the site's name leads nowhere")
 
 
 def _dial(chain: _Chain, _stage: Stage) -> FetchError:
@@ -198,6 +218,7 @@ def _broken(_chain: _Chain, stage: Stage) -> FetchError:
 
 
 _AT: Final[dict[Stage, Callable[[_Chain, Stage], FetchError]]] = {
+    Stage.NAME: _name,
     Stage.DIAL: _dial,
     Stage.PROXY_TLS: _proxy_tls,
     Stage.TUNNEL: _tunnel,

@@ -22,6 +22,8 @@ from tasks.page import Block, Page
 #: 403 and 429 say it; 430 is Shopify's 429, 999 LinkedIn's 403.
 _STATUSES: Final = frozenset({403, 429, 430, 999})
 _UNAVAILABLE: Final = 503
+#: With a Retry-After these are for all who ask; others are for this visitor.
+_LIMITS: Final = frozenset({429, _UNAVAILABLE})
 _ERRORS: Final = 400
 #: Pages that only a challenge is made of, or a refusal.
 _CHALLENGES: Final = (
@@ -76,7 +78,8 @@ class Blocks:
         if not reason:
             return page
         wait = retry_after(page.headers.get("retry-after"))
-        return replace(page, block=Block(reason, wait))
+        limits = bool(wait) and page.status in _LIMITS
+        return replace(page, block=Block(reason, wait, limits))
 
 
 def retry_after(value: str | None, now: float | None = None) -> float | None:

@@ -64,12 +64,28 @@ def bury_failed(
         return
     reason, error = _why(exception)
     bury(
-        {"args": signal.get("args"), "kwargs": signal.get("kwargs")},
+        job(signal.get("args"), signal.get("kwargs"), info.get("priority")),
         id=str(task_id),
         task=str(sender.name),
         queue=queue,
         reason=reason,
         error=error,
+    )
+
+
+def bury_expired(request: Any) -> None:
+    """Keep a job that was not begun before it expired."""
+    info = request.delivery_info or {}
+    queue = str(info.get("routing_key") or "")
+    if queue == UPKEEP_QUEUE:
+        return
+    bury(
+        job(request.args, request.kwargs, info.get("priority")),
+        id=str(request.id),
+        task=str(request.name),
+        queue=queue,
+        reason=Reason.EXPIRED,
+        error="it expired before a worker began with it",
     )
 
 
@@ -81,7 +97,16 @@ def _why(error: BaseException) -> tuple[Reason, str]:
     return Reason.FAILED, f"unexpected error: {unexpected(error)}"
 
 
-def readable(body: Any) -> dict[str, Any]:
+def job(args: Any, kwargs: Any, priority: object) -> dict[str, Any]:
+    """Return what a job has that is sent again as it was."""
+    return {"args": args, "kwargs": kwargs, "priority": _number(priority)}
+
+
+def _number(priority: object) -> int | None:
+    return priority if isinstance(priority, int) and priority in range(10) else None
+
+
+def readable(body: Any, priority: object = None) -> dict[str, Any]:
     """Return a message's body as a payload: its arguments, or else its text."""
     text = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
     if isinstance(text, str):
@@ -94,7 +119,7 @@ def readable(body: Any) -> dict[str, Any]:
     if isinstance(found, list) and len(found) == 3:  # noqa: PLR2004 - protocol 2
         args, kwargs, _ = found
         if isinstance(args, list) and isinstance(kwargs, dict):
-            return {"args": args, "kwargs": kwargs}
+            return job(args, kwargs, priority)
     if isinstance(found, dict) and isinstance(found.get("kwargs", {}), dict):
-        return {"args": found.get("args") or [], "kwargs": found.get("kwargs") or {}}
+        return job(found.get("args") or [], found.get("kwargs") or {}, priority)
     return {"raw": json.dumps(found, default=str)}

@@ -6,6 +6,7 @@ must find a finished app. A wrong setting ends the process with one readable lin
 
 import os
 from pathlib import Path
+from typing import Final
 
 import structlog
 from celery.signals import setup_logging, worker_init
@@ -18,11 +19,21 @@ from limpet.logs import configure
 from limpet.settings import Settings, settings
 from proxies.store import check_strategies
 from sessions import check
-from tasks import burial, starting  # noqa: F401 - they listen to signals
+from tasks import burial, lookout, recalling, starting  # noqa: F401 - they set up workers
 from tasks.app import App
+from tasks.forwarding import Forwarding
 from tasks.options import options
 from tasks.renewal import Renewal
 from tasks.transport import use_ours
+
+#: One module for each kind of upkeep.
+_UPKEEP: Final = tuple(
+    f"tasks.upkeep.{name}"
+    for name in (
+        *("alerts", "audit", "checkpoints", "cleanup", "evacuation", "history"),
+        *("letters", "probes", "snapshots"),
+    )
+)
 
 
 def _create(config: Settings) -> App:
@@ -30,12 +41,12 @@ def _create(config: Settings) -> App:
         use_ours()
     made = App(
         "limpet",
-        include=["tasks.scrape", "tasks.scrape_many", "tasks.upkeep", "tasks.webhook"],
+        include=["tasks.scrape", "tasks.scrape_many", "tasks.webhook", *_UPKEEP],
     )
     made.conf.update(options(config))
     if config.celery_results.startswith(("redis://", "rediss://")):
         made.backend_cls = f"tasks.backend:Results+{config.celery_results}"
-    made.steps["consumer"].add(Renewal)
+    made.steps["consumer"].update({Forwarding, Renewal})
     return made
 
 

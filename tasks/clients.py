@@ -4,6 +4,7 @@ A client (connections and cookies) belongs to the lease that fetches with it unt
 `keep` or `drop`: a holder that has lost its lease cannot touch what the next one uses.
 """
 
+import resource
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -15,8 +16,10 @@ from requests.cookies import RequestsCookieJar
 from sessions import Lease
 from tasks import cookies
 
-#: Sessions whose connections one process keeps open.
+#: Sessions whose connections one process keeps open, if it may have that many files.
 _KEPT: Final = 512
+#: Connections that a client keeps: to so many sites, one to each.
+SITES: Final = 4
 
 
 class Client(Protocol):
@@ -44,6 +47,7 @@ class Clients(Generic[C]):
 
     def __init__(self, make: Callable[[Lease], C]) -> None:
         self._make = make
+        self._most = _affordable()
         self._used: dict[tuple[str, str], C] = {}
         self._kept: OrderedDict[tuple[str, str], _Idle[C]] = OrderedDict()
         self._lock = threading.Lock()
@@ -86,7 +90,7 @@ class Clients(Generic[C]):
                 return
             stale = [self._kept.pop(name, None)]
             self._kept[name] = _Idle(_binding(lease), version, client)
-            if len(self._kept) > _KEPT:
+            if len(self._kept) > self._most:
                 stale.append(self._kept.popitem(last=False)[1])
         for one in filter(None, stale):
             one.client.close()
@@ -98,11 +102,26 @@ class Clients(Generic[C]):
         if client:
             client.close()
 
+    def shed(self) -> None:
+        """Close those that nobody uses: the worker is out of sockets."""
+        with self._lock:
+            idle = [one.client for one in self._kept.values()]
+            self._kept.clear()
+        for client in idle:
+            client.close()
+
     @property
     def held(self) -> int:
         """How many there are, used and kept."""
         with self._lock:
             return len(self._used) + len(self._kept)
+
+
+def _affordable() -> int:
+    """Return how many clients may be kept: half of all files is for the rest."""
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    unlimited = files == resource.RLIM_INFINITY
+    return _KEPT if unlimited else min(_KEPT, files // 2 // SITES)
 
 
 def _holder(lease: Lease) -> tuple[str, str]:

@@ -9,6 +9,7 @@ import socket
 import ssl
 from functools import cache, partial
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import certifi
 from requests.adapters import HTTPAdapter
@@ -18,10 +19,12 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.contrib.socks import SOCKSConnection
 
 from tasks import socks
+from tasks.clients import SITES
 from tasks.deadline import Stage, current
-from tasks.dialling import dial, resolve
+from tasks.dialling import dial, look_up
 from tasks.guard import Guard
 from tasks.head import Response
+from tasks.resolver import sites
 
 _CONNECT_STATUS: Final = re.compile(r"Tunnel connection failed: (\d{3})")
 
@@ -35,7 +38,7 @@ class TunnelRefused(OSError):
 
 
 @cache
-def _tls(ca_file: str) -> ssl.SSLContext:
+def tls_context(ca_file: str) -> ssl.SSLContext:
     """One context a process.
 
     requests makes one a connection, and loads the CA bundle each time: 17 ms of CPU and
@@ -100,10 +103,8 @@ class _Socks(_Plain, SOCKSConnection):
         return sock
 
     def _look_up(self, host: str) -> str:
-        try:
-            found = resolve(host, self.port)
-        except (socket.gaierror, TimeoutError):
-            raise socks.SocksError(socks.UNREACHABLE) from None
+        current.get().stage = Stage.NAME
+        found = look_up(host, self.port, of=sites())
         good = self.guard.choose(host, found) if self.guard else found
         return str(good[0][4][0])
 
@@ -178,12 +179,34 @@ class Adapter(HTTPAdapter):
 
     def __init__(self, guard: Guard, ca_file: str = "") -> None:
         self._guard = guard
-        self._context = _tls(ca_file)
-        super().__init__(pool_connections=4, pool_maxsize=2, max_retries=0)
+        self._context = tls_context(ca_file)
+        #: The site that was asked last, and its pool.
+        self._last: tuple[tuple[str, str], Any] = (("", ""), None)
+        super().__init__(pool_connections=SITES, pool_maxsize=2, max_retries=0)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, ssl_context=self._context, **kwargs)
         self.poolmanager.pool_classes_by_scheme = self._pools(_PlainPool, _TlsPool)
+
+    def get_connection_with_tls_context(
+        self, request: Any, *args: Any, **kwargs: Any
+    ) -> Any:
+        """Return the pool of the request's site.
+
+        requests reads the proxy's URL anew for each request, a twentieth of its time.
+        The last one cannot be closed: the next site's would have to come first.
+        """
+        parts = urlsplit(request.url)
+        place = (parts.scheme, parts.netloc)
+        known, pool = self._last
+        if place != known:
+            pool = super().get_connection_with_tls_context(request, *args, **kwargs)
+            self._last = (place, pool)
+        return pool
+
+    def close(self) -> None:
+        self._last = (("", ""), None)
+        super().close()
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
         if made := self.proxy_manager.get(proxy):

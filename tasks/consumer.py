@@ -12,10 +12,12 @@ from typing import Any, Final
 
 import structlog
 from celery.app.task import Context
+from celery.concurrency.base import BasePool
 from celery.worker.consumer import Consumer as CeleryConsumer
 
 from limpet.dead import Reason
 from limpet.errors import InvalidJob
+from tasks import interruption
 from tasks.burial import bury, content_id, readable
 
 #: Longest id that a result is written for: it becomes a key.
@@ -36,6 +38,7 @@ class Consumer(CeleryConsumer):
     _events_timer: Any = None
     connection_errors: Any
     event_dispatcher: Any
+    pool: Any
 
     def register_with_event_loop(self, hub: Any) -> None:
         super().register_with_event_loop(hub)
@@ -51,6 +54,28 @@ class Consumer(CeleryConsumer):
 
         They go out every now and then, and whenever there are many.
         """
+
+    def on_ready(self) -> None:
+        if not self._kills:
+            # It would be slept through, and nothing killed afterwards.
+            self.app.conf.worker_soft_shutdown_timeout = 0
+        super().on_ready()
+
+    @property
+    def _kills(self) -> bool:
+        kind: Any = type(self.pool)
+        return kind.terminate_job is not BasePool.terminate_job
+
+    def stop(self) -> None:
+        """End with the worker: jobs that take long go on in another one."""
+        interruption.leave()
+        super().stop()
+
+    def cancel_active_requests(self) -> None:
+        """Kill what runs, if the pool can do that; a thread is waited for."""
+        interruption.leave()
+        if self._kills:
+            super().cancel_active_requests()
 
     def shutdown(self) -> None:
         with suppress(*self.connection_errors):
@@ -105,7 +130,7 @@ class Consumer(CeleryConsumer):
             bytes=len(raw),
         )
         bury(
-            readable(body),
+            readable(body, message.properties.get("priority")),
             id=identity,
             task=str(name or ""),
             queue=_queue(message),

@@ -14,6 +14,8 @@ from requests.cookies import (
     get_cookie_header,
 )
 
+from tasks.cookie_policy import Policy
+
 
 def to_json(jar: RequestsCookieJar) -> list[dict[str, Any]]:
     """Return the jar's cookies; ``expires`` is in seconds since 1970, -1 for none.
@@ -39,9 +41,9 @@ def _cookie_to_json(cookie: Cookie) -> dict[str, Any]:
     }
 
 
-def to_jar(cookies: Iterable[dict[str, Any]]) -> RequestsCookieJar:
-    """Return a jar with the *cookies* that have not expired."""
-    jar = RequestsCookieJar()
+def to_jar(cookies: Iterable[dict[str, Any]] = ()) -> RequestsCookieJar:
+    """Return a jar with the *cookies* that have not expired, with our `Policy`."""
+    jar = RequestsCookieJar(Policy())
     now = time.time()
     for item in cookies:
         expires = item.get("expires", -1)

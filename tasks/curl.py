@@ -5,6 +5,7 @@ fetcher shows that of ``LIMPET_CURL_IMPERSONATE``; all else is as with the other
 """
 
 import os
+import socket
 import tempfile
 import weakref
 from dataclasses import dataclass, field
@@ -15,24 +16,30 @@ from urllib.parse import urlsplit
 import certifi
 from curl_cffi import Curl, CurlECode, CurlError, CurlInfo, CurlOpt
 from curl_cffi.requests.impersonate import REAL_TARGET_MAP
-from requests.cookies import RequestsCookieJar
 
-from limpet.errors import Blame, ConfigurationError, FetchError, LimpetError
+from limpet.errors import (
+    Blame,
+    ConfigurationError,
+    FetchError,
+    LimpetError,
+    WorkerExhausted,
+)
 from limpet.settings import Settings
 from proxies import Proxy
 from sessions import Lease
 from tasks import cookies
-from tasks.blame import made_by_proxy, site_s, unexpected
+from tasks.blame import exhausted, made_by_proxy, site_s, unexpected
 from tasks.blocks import Blocks
-from tasks.clients import Clients
+from tasks.clients import SITES, Clients
 from tasks.curl_answer import Answer
 from tasks.curl_blame import blamed
 from tasks.deadline import Deadline, Stage, Watchdog
-from tasks.dialling import DIAL_TIMEOUT, resolve
+from tasks.dialling import DIAL_TIMEOUT, look_up
 from tasks.fetching import Request
 from tasks.guard import Guard
 from tasks.hops import Hop, cap, follow
 from tasks.page import Page
+from tasks.resolver import sites
 
 #: libcurl sends again what a kept connection did not answer, whatever the method.
 _TWICE_IS_ONCE: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
@@ -44,7 +51,7 @@ class _Client:
 
     def __init__(self) -> None:
         self.curl = Curl()
-        self.cookies = RequestsCookieJar()
+        self.cookies = cookies.to_jar()
 
     def close(self) -> None:
         self.curl.close()
@@ -80,6 +87,7 @@ class CurlFetcher:
 
         Raises:
             FetchError: it could not be fetched. Its text has no URL or credential.
+            WorkerExhausted: there was no socket for it; idle ones are closed now.
             AddressRefused: the URL, or where it redirects to, is not for jobs.
         """
         client = self._clients.of(lease)
@@ -90,7 +98,11 @@ class CurlFetcher:
                 CurlOpt.PROXY_CAINFO: self._bundle.path,
             }
             fetch.impersonate = self._impersonate
-            page = follow(fetch.send, lease, request, self._guard)
+            try:
+                page = follow(fetch.send, lease, request, self._guard)
+            except WorkerExhausted:
+                self._clients.shed()
+                raise
         return self._blocks.judge(page, request.blocks)
 
     def cookies(self, lease: Lease) -> list[dict[str, Any]]:
@@ -162,7 +174,8 @@ class _Fetch:
                 ) from None
         except Exception as error:  # noqa: BLE001 - all are made ours
             what = unexpected(error)
-            raise FetchError(Blame.UNKNOWN, "unexpected", what) from None
+            other = FetchError(Blame.UNKNOWN, "unexpected", what)
+            raise (exhausted(error) or other) from None
         if not answer.whole:
             # The end of a connection is the end of the headers for libcurl.
             raise self._cut_off()
@@ -210,6 +223,7 @@ class _Fetch:
             CurlOpt.ACCEPT_ENCODING: "gzip, deflate, br, zstd",
             CurlOpt.SUPPRESS_CONNECT_HEADERS: 1,
             CurlOpt.NOSIGNAL: 1,
+            CurlOpt.MAXCONNECTS: SITES,
             CurlOpt.TIMEOUT_MS: left,
             CurlOpt.CONNECTTIMEOUT_MS: min(left, round(DIAL_TIMEOUT * 1000)),
             CurlOpt.HEADERFUNCTION: answer.head,
@@ -238,8 +252,8 @@ class _Fetch:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
         try:
-            found = resolve(host, port)
-        except (OSError, TimeoutError):
+            found = look_up(host, port, of=sites())
+        except (socket.gaierror, TimeoutError):
             error = FetchError(Blame.TARGET, "connect", "the site's name leads nowhere")
             raise (site_s(error) if self.proxy.direct else error) from None
         address = str(self.guard.choose(host, found)[0][4][0])

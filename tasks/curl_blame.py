@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from curl_cffi import Curl, CurlECode, CurlInfo
 
-from limpet.errors import Blame, FetchError
+from limpet.errors import Blame, FetchError, WorkerExhausted
 from proxies import Proxy
 from tasks.blame import late, site_s, tunnel_status
 from tasks.deadline import Stage
@@ -39,15 +39,21 @@ _CLOSED: Final = frozenset(
     }
 )
 _DIALS: Final = frozenset({CurlECode.COULDNT_RESOLVE_PROXY, CurlECode.COULDNT_CONNECT})
+#: What libcurl says when it cannot even begin.
+_UNMADE: Final = frozenset({CurlECode.FAILED_INIT, CurlECode.OUT_OF_MEMORY})
 _OK: Final = 200
 
 
-def blamed(curl: Curl, code: int, proxy: Proxy, url: str, *, begun: bool) -> FetchError:
+def blamed(
+    curl: Curl, code: int, proxy: Proxy, url: str, *, begun: bool
+) -> FetchError | WorkerExhausted:
     """Turn an error *code* of a request through *proxy* into one that names a side.
 
     *begun* says that an answer had begun to come.
     """
     step = _Step(curl, proxy, tls=urlsplit(url).scheme == "https", begun=begun)
+    if code in _UNMADE or (code == CurlECode.COULDNT_CONNECT and step.undialled):
+        return WorkerExhausted("sockets")
     judged = _judged(step, code)
     return site_s(judged) if proxy.direct else judged
 
@@ -63,6 +69,11 @@ class _Step:
         self.tunnel = self._number(CurlInfo.HTTP_CONNECTCODE)
         self.proxy_error = self._number(CurlInfo.PROXY_ERROR)
         self.bad_proxy_certificate = self._number(CurlInfo.PROXY_SSL_VERIFYRESULT)
+        # libcurl keeps to itself why it got no socket; why a dial fails it says.
+        silent = not (
+            self.tunnel or self.proxy_error or self._number(CurlInfo.OS_ERRNO)
+        )
+        self.undialled = silent and not self._number(CurlInfo.NUM_CONNECTS)
         self.stage = Stage.BODY if begun else self._stage(proxy, tls=tls)
 
     def _number(self, name: Any) -> float:

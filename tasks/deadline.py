@@ -21,6 +21,7 @@ class Stage(StrEnum):
     """How far a request has come: what it waits for."""
 
     START = "before the dial"
+    NAME = "as the site's name was looked up"
     DIAL = "at the dial"
     PROXY_TLS = "at the proxy's TLS handshake"
     TUNNEL = "at the proxy's CONNECT"

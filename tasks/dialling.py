@@ -1,9 +1,8 @@
-"""Names looked up and sockets connected, within the deadline of the fetch."""
+"""Sockets connected, within the deadline of the fetch."""
 
+import errno
 import socket
 import time
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from typing import Any, Final
 
 from urllib3.connection import HTTPConnection
@@ -15,26 +14,20 @@ from urllib3.exceptions import (
 
 from tasks.deadline import Stage, current
 from tasks.guard import Guard
+from tasks.resolver import Resolver, proxies, sites
 
 #: A dead proxy is known by its dial, long before a slow page is.
 DIAL_TIMEOUT: Final = 10.0
-#: Names looked up at a time; a resolver that hangs must not take every thread.
-_RESOLVERS: Final = 8
 
 
-@cache
-def _resolver() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(_RESOLVERS, thread_name_prefix="names")
-
-
-def resolve(host: str, port: int) -> list[Any]:
-    # Nothing can interrupt the C library's look-up: so it is waited for elsewhere.
-    kind = socket.SOCK_STREAM
-    found = _resolver().submit(socket.getaddrinfo, host, port, type=kind)
+def look_up(host: str, port: int, *, of: Resolver) -> list[Any]:
+    """Return the addresses of *host*, within the dial's time; see `Resolver.find`."""
     try:
-        return found.result(min(DIAL_TIMEOUT, current.get().left))
-    finally:
-        found.cancel()
+        return of.find(host, port, within=min(DIAL_TIMEOUT, current.get().left))
+    except socket.gaierror:
+        # A name server that cannot be asked looks like a name that is not there.
+        socket.socket().close()
+        raise
 
 
 def dial(
@@ -48,9 +41,10 @@ def dial(
     deadline = current.get()
     deadline.stage, deadline.reused = Stage.DIAL, False
     end = time.monotonic() + min(DIAL_TIMEOUT, deadline.left)
+    names = sites() if guard else proxies()
     try:
         failure: OSError = OSError("no address")
-        found = resolve(host, port)
+        found = look_up(host, port, of=names)
         for family, kind, protocol, _, address in (
             guard.choose(host, found) if guard else found
         ):
@@ -58,11 +52,13 @@ def dial(
             try:
                 sock.settimeout(max(0.001, end - time.monotonic()))
                 sock.connect(address)
+                _ready(sock)
             except OSError as error:
                 sock.close()
-                failure = error
+                failure = _told(error, family)
                 continue
-            return _ready(sock)
+            return sock
+        names.forget(host, port)
         raise failure
     except socket.gaierror as error:
         raise NameResolutionError(host, made, error) from error
@@ -72,10 +68,16 @@ def dial(
         raise NewConnectionError(made, type(error).__name__) from error
 
 
-def _ready(sock: socket.socket) -> socket.socket:
+def _told(error: OSError, family: int) -> OSError:
+    """Return *error*; over IPv6 no address to come from is no way to get there."""
+    if family == socket.AF_INET6 and error.errno == errno.EADDRNOTAVAIL:
+        return OSError(errno.ENETUNREACH, "no IPv6")
+    return error
+
+
+def _ready(sock: socket.socket) -> None:
     deadline = current.get()
     deadline.watch(sock)
     # Who is late is shut down by the deadline; this is only for its thread's death.
     sock.settimeout(deadline.left + 1)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return sock

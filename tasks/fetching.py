@@ -16,7 +16,7 @@ from requests import PreparedRequest
 from requests.exceptions import RequestException
 
 from limpet.errors import ConfigurationError
-from limpet.jobs import BlockRules
+from limpet.jobs import BlockRules, normal_url
 from limpet.jobs.headers import sendable
 from limpet.settings import Settings
 from sessions import Lease
@@ -75,9 +75,11 @@ def as_sent(url: str, params: Sequence[tuple[str, str]] = ()) -> str:
     Raises:
         ValueError: it is none.
     """
-    prepared = PreparedRequest()
     try:
-        prepared.prepare_url(url, list(params) or None)
+        if not params:
+            return normal_url(url)
+        prepared = PreparedRequest()
+        prepared.prepare_url(url, list(params))
     except RequestException:
         raise ValueError("url: must be one that can be fetched") from None
     return prepared.url or ""
@@ -95,6 +97,7 @@ class Fetcher(Protocol):
 
         Raises:
             FetchError: it could not be fetched. Its text has no URL or credential.
+            WorkerExhausted: this worker has no socket for it.
             AddressRefused: the URL, or where it redirects to, is not for jobs.
         """
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Self
 from urllib.parse import SplitResult, urljoin, urlsplit
 
-from limpet.errors import AddressRefused, Blame, FetchError
+from limpet.errors import AddressRefused, Blame, FetchError, WorkerExhausted
 from limpet.jobs import web_url
 from limpet.jobs.headers import reserved
 from sessions import Lease
@@ -104,7 +104,7 @@ def follow(
         guard.judge(hop.url)
         try:
             page = send(hop)
-        except FetchError as error:
+        except (FetchError, WorkerExhausted) as error:
             error.redirected = count > 0
             raise
         wire += page.wire

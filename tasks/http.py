@@ -9,13 +9,13 @@ from urllib.parse import urlsplit
 import requests
 from requests.structures import CaseInsensitiveDict
 
-from limpet.errors import LimpetError
+from limpet.errors import LimpetError, WorkerExhausted
 from limpet.settings import Settings
 from sessions import Lease
-from tasks.blame import causes, classify, late, made_by_proxy, site_s
+from tasks.blame import causes, classify, exhausted, late, made_by_proxy, site_s
 from tasks.blocks import Blocks
 from tasks.clients import Clients
-from tasks.connections import Adapter
+from tasks.connections import Adapter, tls_context
 from tasks.deadline import Deadline, Stage, Watchdog
 from tasks.fetching import Request
 from tasks.guard import Guard
@@ -50,6 +50,8 @@ class Fetcher:
         self._guard = guard or Guard()
         self._blocks = blocks or Blocks()
         self._ca_file = ca_file
+        # Loaded now: a worker that is out of files later could not.
+        tls_context(ca_file)
         self._watchdog = Watchdog()
         self._clients = Clients(self._client)
 
@@ -60,12 +62,17 @@ class Fetcher:
 
         Raises:
             FetchError: it could not be fetched. Its text has no URL or credential.
+            WorkerExhausted: there was no socket for it; idle ones are closed now.
             AddressRefused: the URL, or where it redirects to, is not for jobs.
         """
         client = self._clients.of(lease)
         with self._watchdog.deadline(request.timeout) as deadline:
             fetch = _Fetch(client, lease, request, deadline)
-            page = follow(fetch.send, lease, request, self._guard)
+            try:
+                page = follow(fetch.send, lease, request, self._guard)
+            except WorkerExhausted:
+                self._clients.shed()
+                raise
         return self._blocks.judge(page, request.blocks)
 
     def cookies(self, lease: Lease) -> list[dict[str, Any]]:
@@ -125,6 +132,8 @@ class _Fetch:
             raise
         except Exception as error:  # noqa: BLE001 - all are made ours
             # What it says may hold a URL with a password: nothing of it goes on.
+            if short := exhausted(error):
+                raise short from None
             stage = self.deadline.stage
             if self.deadline.over:
                 raise (site_s(late(stage)) if direct else late(stage)) from None
@@ -195,7 +204,8 @@ class _Fetch:
         headers = CaseInsensitiveDict(self.client.headers)
         headers.update(hop.headers)
         made.prepare_headers(headers)
-        made.prepare_cookies(self.client.cookies)
+        if self.client.cookies:
+            made.prepare_cookies(self.client.cookies)
         made.prepare_body(hop.body, None)
         return made
 

@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from limpet.connection import session_redis
@@ -48,13 +49,20 @@ def claim(
         StoreUnavailable: Redis or the result backend did not answer.
     """
     config = settings()
-    state, owner = _store(pool).claim(
+    store = _store(pool)
+    take = partial(
+        store.claim,
         key,
         task_id,
         fingerprint=_fingerprint(job or {}),
         window=config.idempotency_window_seconds,
         hold=config.job_max_age_seconds + config.visibility_timeout_seconds,
     )
+    state, owner = take()
+    if state not in {ClaimState.MINE, ClaimState.DONE} and _revoked(owner):
+        # Whoever had to say so has died, or does not know of it yet.
+        store.finish(key, owner, done=False)
+        state, owner = take()
     if state is ClaimState.OTHER_JOB:
         raise InvalidJob(
             f"idempotency_key: was used for another job (task {owner}) with other "
@@ -113,11 +121,20 @@ def _fingerprint(job: Mapping[str, Any]) -> str:
 
 def _result(task_id: str) -> object:
     """Return what a task returned, `None` if it has not, or it is forgotten."""
+    kept = _kept(task_id)
+    return kept["result"] if kept["status"] == "SUCCESS" else None
+
+
+def _revoked(task_id: str) -> bool:
+    return bool(_kept(task_id)["status"] == "REVOKED")
+
+
+def _kept(task_id: str) -> dict[str, Any]:
     backend: Any = app.backend
     # What others call reads again and again until the backend is there.
     read = getattr(backend, "_get_task_meta_for", backend.get_task_meta)
     try:
-        kept = read(task_id)
-        return kept["result"] if kept["status"] == "SUCCESS" else None
+        found: dict[str, Any] = read(task_id)
+        return {"status": found["status"], "result": found["result"]}
     except Exception:  # noqa: BLE001 - each backend has its own, with its URL
         raise StoreUnavailable("cannot reach CELERY_RESULT_BACKEND") from None

@@ -10,7 +10,8 @@ from limpet.jobs import ScrapeManyJob
 from limpet.settings import settings
 from results.notes import NotesStore
 from results.page import StoredPage
-from tasks.answers import Answer, keep
+from tasks import runtime
+from tasks.answers import Answer
 
 #: Bytes that all of a result's data may take, as JSON: a result is read in one piece.
 DATA_MAX: Final = 4 * 1024 * 1024
@@ -24,7 +25,8 @@ _OVER: Final = 60.0
 class Ledger:
     """The pages of a job by item, their place in it.
 
-    Raises `StoreUnavailable` where Redis or the database does not do its work.
+    Raises `StoreUnavailable` where Redis or the database does not do its work;
+    `Cancelled` as `Stores.put`.
     """
 
     def __init__(self, job: ScrapeManyJob, task: str) -> None:
@@ -38,7 +40,7 @@ class Ledger:
         self._rows: list[StoredPage] = []
         self._failed = 0
         self._data = 0
-        #: Whether there is more in it than an earlier run has left.
+        #: Whether this run has noted something for the next one.
         self.grown = False
 
     def load(self) -> None:
@@ -80,11 +82,12 @@ class Ledger:
         """Have the next worker know what is done, should this one die."""
         # Rows first: what is noted is not fetched again.
         if self._rows:
-            keep(self._rows)
+            runtime.stores().keep(self._rows, task=self._task)
             self._rows.clear()
         if self._fresh:
             self._store.add(self._fresh, keep=self._keep)
             self._fresh.clear()
+            self.grown = True
 
     def close(self) -> None:
         """Let the notes go soon: the result has what is in them."""
@@ -114,4 +117,3 @@ class Ledger:
         self._fresh[item] = json.dumps(page)
         if self._job.store:
             self._rows.append(row)
-        self.grown = True

@@ -131,9 +131,10 @@ def _worker(config: Settings) -> dict[str, Any]:
         "worker_concurrency": config.worker_threads,
         # A job that waits in one worker could run in another.
         "worker_prefetch_multiplier": 1,
-        # Jobs with a countdown are held beyond the prefetch: a million of them would be
-        # held by one worker.
-        "worker_eta_task_limit": 1000,
+        # Jobs that are for later, and are not put away as our transport does: with
+        # another one, or with an ETA that it cannot read. They are held beyond the
+        # prefetch, and a worker that holds so many takes no other job.
+        "worker_eta_task_limit": 10_000,
         # SIGQUIT: what is done within this time is done, the rest is given back.
         "worker_soft_shutdown_timeout": 20,
         # Only with processes: what a library leaks ends with its process.
@@ -150,7 +151,6 @@ def _beat(config: Settings) -> dict[str, Any]:
     return {
         "beat_schedule": beat_schedule(config),
         "beat_scheduler": "tasks.scheduler:Scheduler",
-        "beat_schedule_filename": str(config.state_dir / "beat-schedule"),
-        # A broker that is back is noticed soon.
+        # A beat that waits looks so often whether it is to go on; see ACTIVE_MS.
         "beat_max_loop_interval": 5,
     }

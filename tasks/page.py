@@ -9,14 +9,20 @@ from limpet.errors import Blame, FetchError
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Why an answer is a block; *retry_after* is in seconds, `None` if not said."""
+    """Why an answer is a block; *retry_after* is in seconds, `None` if not said.
+
+    *limits* says that the site, by its status, wants fewer requests from everybody;
+    else it has something against this visitor, whose proxy stays away for as long.
+    """
 
     reason: str
     retry_after: float | None = None
+    limits: bool = False
 
     def error(self) -> FetchError:
         """Return what a job fails with that may not have such a page."""
-        return FetchError(Blame.BLOCK, "blocked", self.reason, self.retry_after)
+        wait = self.retry_after if self.limits else None
+        return FetchError(Blame.BLOCK, "blocked", self.reason, wait)
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ def _letter(message: Parked, sealer: Sealer) -> Letter:
         if headers.get(LOSSES):
             return Letter.seal(
                 sealer,
-                readable(body),
+                readable(body, payload["properties"].get("priority")),
                 reason=Reason.LOST,
                 error=f"{headers[LOSSES]} workers died while they held it",
                 id=str(headers["id"]),

@@ -19,12 +19,18 @@ from tasks.transport.qos import QoS
 
 #: `celery.bootsteps.RUN`, which its types do not have.
 _RUN: Final = 1
+#: Seconds between two times at most: stock workers that sweep the same broker need to
+#: hear of us within their own visibility timeout, an hour by default.
+_SELDOM: Final = 300.0
 #: How often within the visibility timeout: two may fail before anything is lost.
 _TIMES: Final = 3
 #: Seconds until another attempt when one failed, if it is not due sooner.
 _AGAIN: Final = 1.0
 #: Tags that one call renews: a script must not keep Redis busy.
 _CHUNK: Final = 500
+
+#: Tags of jobs of which the broker was told that they have not begun.
+_told_idle: set[str] = set()
 
 log = structlog.get_logger(__name__)
 
@@ -51,8 +57,9 @@ class Renewal(bootsteps.StartStopStep):
         QoS.working = staticmethod(self._working)
         if self._thread is None:
             timeout = _visibility(consumer)
+            interval = min(timeout / _TIMES, _SELDOM)
             work = threading.Thread(
-                target=self._run, args=(timeout / _TIMES,), name="renewal", daemon=True
+                target=self._run, args=(interval,), name="renewal", daemon=True
             )
             self._thread = work
             work.start()
@@ -67,7 +74,8 @@ class Renewal(bootsteps.StartStopStep):
         jobs = state.active_requests if forgets else state.reserved_requests
         return _tags(jobs)
 
-    def _held(self) -> list[str]:
+    def _idle(self) -> list[str]:
+        """Return the tags of what is held and has not begun."""
         # Not all that the channel holds: what Celery lost track of has to come back.
         limited = [
             request
@@ -75,8 +83,8 @@ class Renewal(bootsteps.StartStopStep):
             for request, _ in (list(bucket.contents) if bucket else ())
         ]
         jobs: Any = state  # its types do not have them all
-        known = (jobs.reserved_requests, jobs.active_requests, jobs.scheduled_requests)
-        return sorted(set().union(*map(_tags, (*known, limited))))
+        every = (jobs.reserved_requests, jobs.scheduled_requests, limited)
+        return sorted(set().union(*map(_tags, every)) - set(_running()))
 
     def _run(self, interval: float) -> None:
         connection = None
@@ -85,16 +93,42 @@ class Renewal(bootsteps.StartStopStep):
         while not rest.wait(wait):
             wait = interval
             try:
-                held = self._held()
+                idle = self._idle()
                 connection = connection or self._consumer.app.connection_for_write()
-                for start in range(0, len(held), _CHUNK):
-                    connection.default_channel.renew(held[start : start + _CHUNK])
+                _tell(connection.default_channel, idle)
             except Exception as error:  # noqa: BLE001 - the next attempt is all we can do
                 log.warning("not_renewed", reason=type(error).__name__)
                 with suppress(Exception):
                     connection.release()  # type: ignore[union-attr] # None is suppressed too
                 connection = None
                 wait = min(interval, _AGAIN)
+
+
+def _tell(channel: Any, idle: list[str]) -> None:
+    _told_idle.update(idle)
+    for start in range(0, len(idle), _CHUNK):
+        channel.renew([], idle[start : start + _CHUNK])
+    # Only now: one that has begun meanwhile is among them, or says so itself.
+    running = _running()
+    for start in range(0, len(running), _CHUNK):
+        channel.renew(running[start : start + _CHUNK])
+    _told_idle.intersection_update(idle)
+
+
+def begin(message: Any) -> None:
+    """Say that a job begins, if the broker was told that it had not.
+
+    Else a worker that dies of it would not be counted.
+    """
+    tag = message.delivery_tag
+    if tag in _told_idle:
+        _told_idle.discard(tag)
+        with suppress(Exception):
+            message.channel.renew([tag])
+
+
+def _running() -> list[str]:
+    return sorted(_tags(state.active_requests))
 
 
 def _tags(jobs: Any) -> Collection[str]:

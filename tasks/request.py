@@ -12,6 +12,8 @@ from celery.exceptions import InvalidTaskError
 from celery.worker.request import Request as CeleryRequest
 
 from limpet.settings import settings
+from tasks import renewal
+from tasks.burial import bury_expired
 from tasks.transport.qos import LOSSES
 
 #: Arguments that are shown as they are; a URL without its query, the rest as dots.
@@ -53,6 +55,11 @@ class Request(CeleryRequest):
         self._kwargsrepr = shown(self.kwargs)
         self.request_dict.update(argsrepr=self._argsrepr, kwargsrepr=self._kwargsrepr)
 
+    def on_accepted(self, pid: Any, time_accepted: Any) -> None:
+        """Note that the job begins; with threads it has not, until this is done."""
+        super().on_accepted(pid, time_accepted)
+        renewal.begin(self.message)
+
     def _retry_worker_lost(self, exc: Any, exc_info: Any) -> bool:
         """Send a job anew whose process died, unless too many have.
 
@@ -69,6 +76,17 @@ class Request(CeleryRequest):
         # It could not be sent: the message that we have goes back instead.
         self.reject(requeue=True)
         return True
+
+    def _announce_revoked(
+        self, reason: str, terminated: Any, signum: Any, expired: Any
+    ) -> None:
+        """Tell of a job that is dropped, before its message is."""
+        if expired:
+            bury_expired(self)
+        if dropped := getattr(self.task, "dropped", None):
+            dropped(self, reason="it has expired" if expired else "cancelled")
+        tell: Any = super()
+        tell._announce_revoked(reason, terminated, signum, expired)  # noqa: SLF001 - ours
 
     def info(self, safe: bool = False) -> Any:  # noqa: ARG002, FBT001, FBT002 - Celery's
         """Return what `inspect` shows; never the arguments as they are."""

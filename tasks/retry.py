@@ -1,7 +1,8 @@
 """When a job is tried again, and when it has failed.
 
-Waiting for a session, a proxy or the store burns no try: nothing was fetched. Every
-fetch does. Both end at ``LIMPET_JOB_MAX_AGE_SECONDS``, counted from the first run.
+Waiting for a session, a proxy or the store, or for a worker that has sockets left,
+burns no try: nothing was fetched. Every fetch does, also when what came could not be
+used or kept. Both end at ``LIMPET_JOB_MAX_AGE_SECONDS``, counted from the first run.
 """
 
 import math
@@ -21,6 +22,7 @@ from limpet.errors import (
     SessionBusy,
     SessionLost,
     StoreUnavailable,
+    WorkerExhausted,
 )
 from limpet.jobs import FetchJob
 from limpet.jobs.fetch import IDEMPOTENT
@@ -30,7 +32,14 @@ from tasks.blame import FINAL
 #: What another run can cure, if it says when (`None` says never).
 _WAITS: Final = (NoProxyAvailable, SessionLost)
 #: What another run can cure.
-_CURABLE: Final = (DomainBusy, FetchError, LeaseLost, SessionBusy, StoreUnavailable)
+_CURABLE: Final = (
+    DomainBusy,
+    FetchError,
+    LeaseLost,
+    SessionBusy,
+    StoreUnavailable,
+    WorkerExhausted,
+)
 #: Message header that carries a job's history from run to run.
 HEADER: Final = "limpet"
 #: Lines of a history that are read: as many as there may be tries.
@@ -84,7 +93,7 @@ class History:
         begin, sign = f"proxy {proxy}: ", f"(blame: {Blame.UNKNOWN})"
         return any(line.startswith(begin) and sign in line for line in self.met)
 
-    def after(
+    def after(  # noqa: PLR0913 - each by its name
         self,
         error: LimpetError,
         job: FetchJob,
@@ -93,17 +102,20 @@ class History:
         proxy: str = "",
         ms: int = 0,
         sent: bool = False,
+        fetched: bool = False,
     ) -> tuple["History", float]:
         """Return the history with *error* in it, and how long to wait in seconds.
 
         *proxy* was used, and the fetch took *ms* milliseconds; *sent* says that the
-        site may have done what it was asked for.
+        site may have done what it was asked for, *fetched* that the page came, and what
+        went wrong came after.
 
         Raises:
             JobFailed: there is no use in another run, or no time or try left.
         """
-        burns = isinstance(error, FetchError | LeaseLost)
-        met = (*self.met, tried(error, proxy, ms)) if burns else self.met
+        burns = fetched or isinstance(error, FetchError | LeaseLost)
+        line = tried(error, proxy, ms, fetched=fetched)
+        met = (*self.met, line) if burns else self.met
         waits = 0 if burns else self.waits + 1
         longest = min(_LONGEST_WAIT, config.longest_hold / 2)
         wait = _wait(error, max(0, len(met) - 1) if burns else self.waits, longest)
@@ -118,9 +130,11 @@ class History:
         return replace(self, met=met, waits=waits), wait
 
 
-def tried(error: LimpetError, proxy: str, ms: int) -> str:
-    """Return the line that an account has of a fetch."""
+def tried(error: LimpetError, proxy: str, ms: int, *, fetched: bool = False) -> str:
+    """Return the line that an account has of a fetch; of one that failed after it."""
     where = f"proxy {proxy}: " if proxy else ""
+    if fetched and not isinstance(error, FetchError):
+        return f"{where}the page came ({ms} ms), then {error}"
     return f"{where}{error} ({ms} ms)"
 
 
@@ -138,8 +152,10 @@ def curable(error: LimpetError, job: FetchJob, *, sent: bool = False) -> bool:
     return isinstance(error, _CURABLE)
 
 
-def may_have_arrived(error: FetchError) -> bool:
+def may_have_arrived(error: FetchError | WorkerExhausted) -> bool:
     """Whether the site may have done what it was asked for."""
+    if isinstance(error, WorkerExhausted):
+        return error.redirected
     dial = error.kind == "timeout" and error.blame is Blame.PROXY
     return error.redirected or not (dial or error.kind in _UNDONE)
 

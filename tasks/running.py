@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import structlog
 from celery import Task
@@ -17,15 +17,22 @@ from limpet.errors import (
     LimpetError,
     StoreUnavailable,
 )
-from limpet.jobs import FetchJob
+from limpet.jobs import FetchJob, ScrapeJob, ScrapeManyJob
+from limpet.names import SCRAPE, SCRAPE_MANY
 from limpet.settings import settings
 from tasks import idempotency, webhook
 from tasks.blame import unexpected
-from tasks.interruption import Cancelled
+from tasks.interruption import Interrupted, Leaving
 from tasks.retry import History
 
 #: Seconds until a job that has failed is told of again, when that could not be done.
 _TELL_AGAIN = 15.0
+
+#: What the arguments of each task describe.
+KINDS: Final[dict[str, type[FetchJob]]] = {
+    SCRAPE: ScrapeJob,
+    SCRAPE_MANY: ScrapeManyJob,
+}
 
 _Job = TypeVar("_Job", bound=FetchJob)
 
@@ -56,6 +63,19 @@ class JobTask(Task[..., Any]):
             # Celery would drop the job. It goes back to where it was taken from.
             return Reject("cannot reach the broker", requeue=True)
 
+    def dropped(self, request: Any, *, reason: str) -> None:
+        """Tell of a job that was cancelled or has expired before it could begin.
+
+        *request* is the worker's, not a run's. Does not raise: it is dropped anyway.
+        """
+        try:
+            job = KINDS[str(self.name)].parse(request.args, request.kwargs)
+            _tell_failed(str(request.id), str(self.name), job, reason)
+        except InvalidJob:
+            return  # nobody was promised anything
+        except StoreUnavailable as error:
+            log.warning("not_told", task_id=request.id, reason=str(error))
+
     def show(self, counts: dict[str, int]) -> bool:
         """Let whoever asks for the job's state know how far it has come.
 
@@ -73,8 +93,8 @@ class JobTask(Task[..., Any]):
 class Run(Protocol):
     """One run of a job; *proxy* and *ms* are of its last fetch.
 
-    *history* is what another run is to know, and *sent* whether it would send anew what
-    this one has sent.
+    *fetched* says that a page came of which nothing is kept yet, *history* is what
+    another run is to know, and *sent* whether it would send anew what this one sent.
     """
 
     @property
@@ -85,6 +105,9 @@ class Run(Protocol):
 
     @property
     def sent(self) -> bool: ...
+
+    @property
+    def fetched(self) -> bool: ...
 
     @property
     def history(self) -> History: ...
@@ -124,8 +147,8 @@ def run(
         raise held.give_up(JobFailed(history.failed))
     try:
         return held.run(make)
-    except Cancelled as error:
-        raise held.cancel(str(error)) from None
+    except Interrupted as error:
+        raise held.end(error) from None
     except InvalidJob as error:
         raise held.give_up(error) from None
     except (InvalidSelection, InvalidPolicy) as error:
@@ -163,6 +186,7 @@ class _Held:
         about: dict[str, Any] = {}
         if run:
             about = {"proxy": run.proxy, "ms": run.ms, "sent": run.sent}
+            about["fetched"] = run.fetched
         try:
             after, wait = history.after(error, self._job, settings(), **about)
         except JobFailed as failed:
@@ -192,6 +216,13 @@ class _Held:
             return self._task.later(after, _TELL_AGAIN)
         return error
 
+    def end(self, why: Interrupted) -> Exception:
+        """Give a job back that is to go on elsewhere, end one that was revoked."""
+        if not isinstance(why, Leaving):
+            return self.cancel(str(why))
+        log.info("job_given_back", task_id=self._id)
+        return Reject(str(why), requeue=True)
+
     def cancel(self, reason: str) -> Exception:
         """End a job that was revoked as Celery ends one that has not begun."""
         log.info("job_cancelled", task_id=self._id)
@@ -216,8 +247,11 @@ class _Held:
         return result
 
     def _failed(self, reason: str) -> None:
-        ended = webhook.Ended(self._job.pool, self._task.name, error=reason)
-        webhook.announce(self._id, self._job.webhook, ended)
-        if self._job.idempotency_key is not None:
-            key = self._job.idempotency_key
-            idempotency.release(self._job.pool, key, self._id)
+        _tell_failed(self._id, self._task.name, self._job, reason)
+
+
+def _tell_failed(job_id: str, task: str, job: FetchJob, reason: str) -> None:
+    ended = webhook.Ended(job.pool, task, error=reason)
+    webhook.announce(job_id, job.webhook, ended)
+    if job.idempotency_key is not None:
+        idempotency.release(job.pool, job.idempotency_key, job_id)

@@ -6,6 +6,7 @@ socket.
 
 import threading
 import time
+from collections.abc import Callable
 from functools import cache
 from typing import Final
 
@@ -20,12 +21,13 @@ from limpet.settings import settings
 from politeness import DomainLimits, open_limits
 from politeness.store import RobotsStore
 from proxies import tables
-from results import Artifacts, open_artifacts
-from sessions import SessionManager, open_pool, open_proxies
-from sessions.store import pool_names
+from results import open_artifacts
+from sessions import Cleaner, SessionManager, open_pool, open_proxies
+from sessions.store import SessionStore, pool_names
 from tasks.fetching import Fetcher, fetcher_of
 from tasks.guard import Guard
 from tasks.robots import Robots
+from tasks.stores import Stores
 
 #: Seconds between two fillings of a pool: one that has only disabled proxies is asked
 #: for by every job.
@@ -40,6 +42,12 @@ log = structlog.get_logger(__name__)
 def manager(pool: str) -> SessionManager:
     """Return this process's manager of *pool*."""
     return open_pool(session_redis(settings()), pool, settings())
+
+
+def cleaner(pool: str, going: Callable[[], bool]) -> Cleaner:
+    """Return what cleans *pool* up while *going* says so."""
+    store = SessionStore(session_redis(settings()), pool)
+    return Cleaner(manager(pool), store, going)
 
 
 @cache
@@ -79,9 +87,10 @@ def extractors() -> Crew:
 
 
 @cache
-def artifacts() -> Artifacts:
-    """Return where bodies are kept."""
-    return open_artifacts(settings())
+def stores() -> Stores:
+    """Return where bodies and rows are kept."""
+    config = settings()
+    return Stores(open_artifacts(config), lambda: database.engine(config.sql_url))
 
 
 def republish(pool: str) -> bool:

@@ -9,7 +9,8 @@ from limpet.errors import FetchError
 from limpet.jobs import ScrapeJob
 from limpet.names import SCRAPE
 from sessions import Lease
-from tasks.answers import answer, content, headers, keep
+from tasks import runtime
+from tasks.answers import answer, content, headers
 from tasks.celery import app
 from tasks.page import Page
 from tasks.retry import History
@@ -44,6 +45,7 @@ class _Run:
     def __init__(self, job: ScrapeJob, history: History, task: str) -> None:
         self._job, self._task, self.history = job, task, history
         self._visits = Visits(job, history)
+        self.fetched = False
 
     @property
     def proxy(self) -> str:
@@ -58,11 +60,14 @@ class _Run:
         return self._visits.sent
 
     def result(self) -> dict[str, Any]:
+        stores = runtime.stores()
+        stores.ready(self._job.store)
         lease, page = self._fetch()
+        self.fetched = True
         if page.block:
             raise page.block.error()
         found = answer(self._job, lease, page, task=self._task, item=0)
-        keep([found.row] if self._job.store else [])
+        stores.keep([found.row] if self._job.store else [], task=self._task)
         shown = {"text": None, "body_base64": None, "cut": False}
         if not self._job.extract:
             shown = content(page)

@@ -17,12 +17,14 @@ from limpet.errors import (
     RobotsRefused,
     SessionLost,
     StateTooLarge,
+    StoreUnavailable,
+    WorkerExhausted,
 )
 from limpet.jobs import ScrapeManyJob
 from limpet.jobs.fetch import IDEMPOTENT
 from limpet.names import SCRAPE_MANY
 from limpet.settings import settings
-from tasks import interruption
+from tasks import interruption, runtime
 from tasks.answers import Answer, answer
 from tasks.celery import app
 from tasks.journey import Journey
@@ -62,8 +64,8 @@ def scrape_many(self: JobTask, /, *args: object, **kwargs: object) -> dict[str, 
     ``pool`` and ``session``.
 
     While it runs its state is ``PROGRESS``, with the counts. A worker that dies has
-    noted its pages, and the next one goes on from there. Who revokes it stops it
-    between two pages.
+    noted its pages, and the next one goes on from there; so has one that is told to
+    end. Who revokes it stops it between two pages.
 
     Raises:
         InvalidJob: the arguments describe no job.
@@ -83,6 +85,7 @@ class _Run:
         # A page that cannot be asked for twice is not told of late.
         self._batch = _TOLD if job.method in IDEMPOTENT else 1
         self._written = self._show_at = 0.0
+        self._came = False
 
     @property
     def proxy(self) -> str:
@@ -96,6 +99,10 @@ class _Run:
     def sent(self) -> bool:
         """Say no: what was sent is noted, and not sent again."""
         return False
+
+    @property
+    def fetched(self) -> bool:
+        return self._came or self._ledger.unwritten > 0
 
     @property
     def history(self) -> History:
@@ -149,7 +156,14 @@ class _Run:
         try:
             found = self._page(item, url, met)
         except _OF_A_PAGE as error:
-            self._ledger.fail(item, "; ".join([*met, str(error)]))
+            line = self._line(error) if self._came else str(error)
+            self._ledger.fail(item, "; ".join([*met, line]))
+        except (StoreUnavailable, WorkerExhausted) as error:
+            out = isinstance(error, WorkerExhausted) and self._journey.sent
+            if not (self._came or out) or self._job.method in IDEMPOTENT:
+                raise
+            what = f"it may have arrived: no {self._job.method} is sent twice"
+            self._ledger.fail(item, "; ".join([*met, self._line(error), what]))
         except FetchError:
             self._ledger.fail(item, "; ".join(met))
             if not self._journey.alive:
@@ -157,18 +171,22 @@ class _Run:
                 raise SessionLost(self._job.pool, name, None, "ended") from None
         else:
             self._ledger.add(item, found)
+        self._came = False
 
     def _page(self, item: int, url: str, met: list[str]) -> Answer:
         """Have the page, as often as it takes; *met* gets a line a failure."""
         waited = 0.0
         while True:
             try:
+                runtime.stores().ready(self._job.store)
                 lease, page = self._journey.visit(url)
+                self._came = True
                 if page.block:
                     raise page.block.error()
                 return answer(self._job, lease, page, task=self._id, item=item)
             except FetchError as error:
-                met.append(tried(error, self.proxy, self.ms))
+                self._came = False
+                met.append(self._line(error))
                 if self._is_last(error, len(met)):
                     raise
                 self._wait(min(_PATIENCE, backoff(len(met), OTHER_WAIT)))
@@ -178,12 +196,16 @@ class _Run:
                 waited += error.retry_after
                 self._wait(error.retry_after)
 
+    def _line(self, error: LimpetError) -> str:
+        return tried(error, self.proxy, self.ms, fetched=self._came)
+
     def _is_last(self, error: FetchError, tries: int) -> bool:
         again = curable(error, self._job, sent=self._journey.sent)
         most = settings().job_max_tries
         return not (again and tries < most and self._journey.alive)
 
     def _wait(self, seconds: float) -> None:
+        interruption.check(self._id)
         if seconds:
             self._journey.rest(seconds)
         interruption.wait(self._id, seconds)

@@ -6,7 +6,14 @@ from typing import Any, Final
 
 import structlog
 
-from limpet.errors import Blame, FetchError, LeaseLost, LimpetError, NoProxyAvailable
+from limpet.errors import (
+    Blame,
+    FetchError,
+    LeaseLost,
+    LimpetError,
+    NoProxyAvailable,
+    WorkerExhausted,
+)
 from limpet.jobs import FetchJob
 from limpet.jobs.fetch import pairs
 from limpet.settings import settings
@@ -104,7 +111,7 @@ class Visits:
                 start = time.monotonic()
             try:
                 page = self._fetcher.fetch(lease, request)
-            except FetchError as error:
+            except (FetchError, WorkerExhausted) as error:
                 self.sent = may_have_arrived(error)
                 raise
             self.sent = page.block is None
@@ -122,14 +129,14 @@ class Visits:
     def release(self, lease: Lease, page: Page) -> bool:
         """End the lease after *page*; return whether the session is still there.
 
-        A block bans the proxy from the domain; one that says when to come again is a
-        pause for all workers instead, and nobody's fault.
+        A block bans the proxy from the domain, for as long as it says at least; one
+        that limits everybody is a pause for all workers instead, and nobody's fault.
         """
-        kind, pause = Outcome.OK, 0.0
-        if page.block:
-            pause = page.block.retry_after or 0.0
-            free = pause or lease.proxy.direct
-            kind = Outcome.NONE if free else Outcome.BLOCKED
+        kind, pause, ban = Outcome.OK, 0.0, 0.0
+        if block := page.block:
+            kind, ban = Outcome.BLOCKED, block.retry_after or 0.0
+            if block.limits or lease.proxy.direct:
+                kind, pause, ban = Outcome.NONE, ban, 0.0
         try:
             version = self._manager.release(
                 lease,
@@ -138,6 +145,7 @@ class Visits:
                 elapsed=page.elapsed,
                 size=len(page.body),
                 url=page.url,
+                ban=ban,
                 patch={"cookies": self._fetcher.cookies(lease)},
             )
         except Exception:

@@ -30,7 +30,7 @@ from limpet.errors import (
 )
 from limpet.jobs import Hook, WebhookJob
 from limpet.jobs.webhook import BODY_MAX
-from limpet.names import UPKEEP_QUEUE, WEBHOOK
+from limpet.names import WEBHOOK, WEBHOOK_QUEUE
 from limpet.settings import settings
 from results.store import Delivery, DeliveryState, OnceStore
 from tasks import runtime
@@ -45,6 +45,8 @@ _MARGIN: Final = 10.0
 #: A delivery is remembered for this much longer than it may take, in seconds: as long
 #: as a job may be redelivered.
 _REMEMBERED: Final = 86_400.0
+#: Begins the keys of webhooks that no pool has to do with.
+_NO_POOL: Final = "limpet"
 #: Names the delivery of a job: the same for every worker that has run it.
 _NAMESPACE: Final = uuid.UUID("5f0c3c62-7d4e-5b0a-9a3e-6f1f4b8f6c11")
 
@@ -100,16 +102,33 @@ def announce(job_id: str, hook: Hook | None, ended: Ended) -> str | None:
     if hook is None or event not in hook.events:
         return None
     delivery = Delivery(delivery_id(job_id), _host(hook.url))
-    store = OnceStore(session_redis(settings()), ended.pool)
+    _enqueue(delivery, hook.url, _body(job_id, event, ended), ended.pool)
+    return delivery.id
+
+
+def notify(name: str, url: str, about: dict[str, Any]) -> None:
+    """Put a webhook of no job into the queue: *about*, as JSON, to *url*.
+
+    What has the same *name* is delivered once, and has to say the same.
+
+    Raises:
+        StoreUnavailable: Redis or the broker did not answer; to be called again.
+    """
+    delivery = Delivery(delivery_id(name), _host(url))
+    body = json.dumps({"delivery": delivery.id, **about})
+    _enqueue(delivery, url, body, _NO_POOL)
+
+
+def _enqueue(delivery: Delivery, url: str, body: str, pool: str) -> None:
+    store = OnceStore(session_redis(settings()), pool)
     if store.announced(delivery):
-        return delivery.id
-    job = {"to": hook.url, "body": _body(job_id, event, ended), "pool": ended.pool}
+        return
     try:
         app.send_task(
             WEBHOOK,
-            kwargs=job,
+            kwargs={"to": url, "body": body, "pool": pool},
             task_id=delivery.id,
-            queue=UPKEEP_QUEUE,
+            queue=WEBHOOK_QUEUE,
             # Or this worker would subscribe to it, and stay subscribed.
             ignore_result=True,
         )
@@ -118,7 +137,6 @@ def announce(job_id: str, hook: Hook | None, ended: Ended) -> str | None:
     # Only now. A worker that dies before this sends the message twice, and the second
     # one finds the webhook delivered; the other way round it would be lost.
     store.announce(delivery, keep=_keep())
-    return delivery.id
 
 
 @app.task(

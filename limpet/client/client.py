@@ -14,7 +14,7 @@ from uuid import uuid4
 from limpet.client.batch import Batch
 from limpet.client.handle import Handle
 from limpet.client.outcomes import ManyPages, Outcome, Page
-from limpet.errors import InvalidJob
+from limpet.errors import ConfigurationError, InvalidJob
 from limpet.names import SCRAPE, SCRAPE_MANY
 
 if TYPE_CHECKING:
@@ -45,9 +45,18 @@ class Limpet:
 
         A broker that is no Redis keeps none: then jobs are sent, and not waited for.
         *sentinel_master* counts for ``sentinel://`` alone.
+
+        Raises:
+            ConfigurationError: names what is no URL. One that is, and that Celery
+                cannot use, is told of when it is first used.
         """
+        _check_text("broker_url", broker_url)
+        _check_text("sentinel_master", sentinel_master)
+        if result_backend is not None:
+            _check_text("result_backend", result_backend)
         keeps = broker_url.startswith(("redis", "sentinel"))
-        results = result_backend or (broker_url if keeps else "rpc://")
+        kept = broker_url if keeps else "rpc://"
+        results = kept if result_backend is None else result_backend
         self._urls = (broker_url, results, sentinel_master)
         self._lock = threading.Lock()
         self._made: tuple[int, Line] | None = None
@@ -148,7 +157,8 @@ class Limpet:
         """
         from limpet.client.sending import plan, send
 
-        name = _named("batch_id", batch_id or uuid4().hex[:12])
+        new = uuid4().hex[:12]
+        name = _named("batch_id", new if batch_id is None else batch_id)
         planned = plan(name, _listed(urls), sessions=sessions, prefix=prefix, **fields)
         jobs = send(self._line(), name, planned, priority=_priority(priority))
         return Batch(name, jobs, self._line)
@@ -174,7 +184,7 @@ class Limpet:
 
         kind: type[Job] = ScrapeJob if task == SCRAPE else ScrapeManyJob
         job = kind.parse((), fields)
-        name = _named("task_id", task_id or str(uuid4()))
+        name = _named("task_id", str(uuid4()) if task_id is None else task_id)
         self._line().send(Letter(task, name, job.sent, _priority(priority)))
         return Handle(name, self._line)
 
@@ -188,6 +198,11 @@ class Limpet:
             return self._made[1]
 
 
+def _check_text(field: str, value: object) -> None:
+    if not (isinstance(value, str) and value):
+        raise ConfigurationError(f"{field}: must be a text that is not empty")
+
+
 def _named(field: str, name: object) -> str:
     import re
 
@@ -199,6 +214,8 @@ def _named(field: str, name: object) -> str:
 def _listed(urls: Iterable[str]) -> list[str]:
     if isinstance(urls, str | bytes):
         raise InvalidJob("urls: must be a list of URLs, not one of them")
+    if not isinstance(urls, Iterable):
+        raise InvalidJob("urls: must be a list of URLs")
     return list(urls)
 
 

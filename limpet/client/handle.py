@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import inf
+from math import inf, isnan
 from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
 
 from limpet.client.outcomes import Outcome, outcome
@@ -69,7 +69,7 @@ class Handle(Generic[_Found_co]):
         result is kept for an hour after its job has ended.
 
         Raises:
-            InvalidJob: the worker found a wrong field.
+            InvalidJob: the worker found a wrong field, or *timeout* is none.
             JobFailed: the job could not be done; the text says what each try met.
             JobCancelled: it was cancelled.
             JobUnfinished: it was not done in time; the text says its state.
@@ -112,6 +112,9 @@ class Wait:
     """Waits between looks, the longer the longer it takes, until time is up."""
 
     def __init__(self, timeout: float | None) -> None:
+        number = isinstance(timeout, int | float) and not isnan(timeout)
+        if not (timeout is None or number):
+            raise InvalidJob("timeout: must be a number of seconds, or None")
         self._start = time.monotonic()
         self._timeout = inf if timeout is None else timeout
 

@@ -17,6 +17,7 @@ from kombu.exceptions import OperationalError
 
 from limpet.errors import ConfigurationError, StoreUnavailable
 from limpet.names import SCRAPE_QUEUE
+from limpet.urls import check_broker, check_results
 
 #: Seconds after which a broker or a backend is taken for frozen, or dialled in vain.
 _ANSWER: Final = 3.0
@@ -47,6 +48,14 @@ class Letter:
     group_index: int | None = None
 
 
+@contextmanager
+def _named(field: str) -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        raise ConfigurationError(f"{field}: {error}") from None
+
+
 def _app(backend: str) -> Celery:
     # It is not to be the app of the program that we are in.
     made = Celery("limpet", set_as_current=False)
@@ -62,7 +71,15 @@ class Line:
     """
 
     def __init__(self, broker: str, results: str, sentinel_master: str) -> None:
-        """Give the URLs as Celery has them, and the name behind a Sentinel."""
+        """Give the URLs as Celery has them, and the name behind a Sentinel.
+
+        Raises:
+            ConfigurationError: Celery cannot use one of them.
+        """
+        with _named("broker_url"):
+            check_broker(broker)
+        with _named("result_backend"):
+            check_results(results)
         self._shared = not results.startswith(("rpc", "disabled"))
         self._sender = _app("disabled://")
         self._reader = _app(results)

@@ -6,6 +6,7 @@ that is sent again has the same jobs, and one that is restored knows each page's
 """
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final
@@ -19,6 +20,7 @@ from limpet.errors import InvalidJob
 from limpet.jobs import ScrapeManyJob
 from limpet.jobs.fields import Url
 from limpet.jobs.scrape import MAX_URLS
+from limpet.keys import SESSION_ID
 from limpet.names import SCRAPE_MANY
 
 _MOST_SESSIONS: Final = 10_000
@@ -29,6 +31,12 @@ _PAGE: Final = 30.0
 #: States of jobs that a worker has, and will have again if it dies. What was cancelled
 #: stays so: workers have heard of it.
 _HAD: Final = frozenset({"STARTED", "PROGRESS", "RETRY", "REVOKED"})
+#: A session's name has a number behind it, and 128 characters at most.
+_PREFIX_MAX: Final = 120
+_PREFIX_SAYS: Final = (
+    f"must be 1 to {_PREFIX_MAX} of the characters a-z A-Z 0-9 _ . @ : + = - ~, and "
+    "not begin with ~"
+)
 #: Fields of a job that all jobs of a batch cannot have.
 _OF_THE_BATCH: Final = {
     "session": "names its own sessions: give a prefix",
@@ -68,6 +76,8 @@ def plan(
     for name, instead in _OF_THE_BATCH.items():
         if fields.get(name) is not None:
             raise InvalidJob(f"{name}: a batch {instead}")
+    if prefix is not None and not _begins_a_session(prefix):
+        raise InvalidJob(f"prefix: {_PREFIX_SAYS}")
     names = [f"{prefix or batch}-{number}" for number in range(sessions)]
     # The longest of the names stands for all.
     job = _AnyNumber.parse((), {**fields, "urls": urls, "session": names[-1]})
@@ -86,6 +96,14 @@ def plan(
         kwargs = {**sent, "urls": some, "session": names[number]}
         planned.append(Planned(part, kwargs))
     return planned
+
+
+def _begins_a_session(prefix: object) -> bool:
+    return (
+        isinstance(prefix, str)
+        and len(prefix) <= _PREFIX_MAX
+        and re.fullmatch(SESSION_ID, prefix) is not None
+    )
 
 
 def send(

@@ -9,6 +9,8 @@ LimpetError
 ├── InvalidExport           a file of sessions that was changed, or is none
 ├── StateUnreadable         what is stored of a session is damaged, or too new
 ├── StoreUnavailable        Redis did not answer, or refused
+│   └── SessionStoreError   it failed the clean-up of sessions, again and again
+├── SessionCleanupError     the clean-up of sessions breaks, though Redis is there
 ├── ScriptFailed            a script broke inside Redis; another try breaks it again
 ├── ArtifactLost            a body that was kept is not there any more, or damaged
 ├── ArtifactTooLarge        a body is larger than what may be kept
@@ -26,6 +28,7 @@ LimpetError
 ├── JobUnfinished           who waits for a job has waited long enough
 ├── ResultLost              a job is done, and its result is not kept any more
 ├── NoSuchBatch             nothing is known of a batch
+├── WorkerExhausted         a worker has no sockets or threads left for now
 ├── AddressRefused          a URL leads to where no job may go
 ├── FetchError              a page could not be fetched, and who is to blame
 └── JobError                how a job ends when it fails; text only
@@ -59,6 +62,7 @@ from limpet.errors.fetching import (
     ExtractionFailed,
     FetchError,
     RobotsRefused,
+    WorkerExhausted,
 )
 from limpet.errors.jobs import (
     InvalidJob,
@@ -74,8 +78,10 @@ from limpet.errors.sessions import (
     NoProxyAvailable,
     PoolFull,
     SessionBusy,
+    SessionCleanupError,
     SessionError,
     SessionLost,
+    SessionStoreError,
     StateConflict,
     StateTooLarge,
     StateUnreadable,
@@ -109,10 +115,13 @@ __all__ = [
     "RobotsRefused",
     "ScriptFailed",
     "SessionBusy",
+    "SessionCleanupError",
     "SessionError",
     "SessionLost",
+    "SessionStoreError",
     "StateConflict",
     "StateTooLarge",
     "StateUnreadable",
     "StoreUnavailable",
+    "WorkerExhausted",
 ]

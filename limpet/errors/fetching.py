@@ -58,6 +58,22 @@ class FetchError(LimpetError):
         return f"{text}: {self.detail}" if self.detail else text
 
 
+class WorkerExhausted(LimpetError):
+    """This worker has no *what* left; that is nobody's fault, and passes.
+
+    *redirected* as in `FetchError`.
+    """
+
+    redirected = False
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
+
+    def __str__(self) -> str:
+        return f"this worker has no {self.what} left"
+
+
 class DomainBusy(LimpetError):
     """*domain* may be asked again in *retry_after* seconds; nothing was fetched.
 

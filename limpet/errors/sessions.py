@@ -1,6 +1,6 @@
 """Why a session cannot be had, or not be written."""
 
-from limpet.errors.base import LimpetError
+from limpet.errors.base import LimpetError, StoreUnavailable
 
 
 class NoProxyAvailable(LimpetError):
@@ -143,3 +143,30 @@ class StateTooLarge(SessionError):
             f"the state of session {self.session!r} (cookies, storage, metadata) is "
             "over 1 MB and was not kept"
         )
+
+
+class SessionStoreError(StoreUnavailable):
+    """The session store failed while sessions were cleaned up, again and again.
+
+    *removed* sessions were removed before; nothing else was lost.
+    """
+
+    def __init__(self, reason: str, removed: int = 0) -> None:
+        super(StoreUnavailable, self).__init__(reason, removed)
+        self.reason = reason
+        self.removed = removed
+
+
+class SessionCleanupError(LimpetError):
+    """A step of the clean-up breaks again and again, while the store is there.
+
+    *removed* sessions were removed before; nothing else was lost.
+    """
+
+    def __init__(self, reason: str, removed: int = 0) -> None:
+        super().__init__(reason, removed)
+        self.reason = reason
+        self.removed = removed
+
+    def __str__(self) -> str:
+        return f"the clean-up cannot go on: {self.reason}"

@@ -3,7 +3,7 @@
 from limpet.jobs.blocks import BlockRules
 from limpet.jobs.extraction import Rule, Rules
 from limpet.jobs.fetch import FetchJob
-from limpet.jobs.fields import Job, web_url
+from limpet.jobs.fields import Job, normal_url, web_url
 from limpet.jobs.headers import Headers
 from limpet.jobs.scrape import ScrapeJob, ScrapeManyJob
 from limpet.jobs.storing import IdempotencyKey, Store
@@ -23,5 +23,6 @@ __all__ = [
     "Store",
     "Webhook",
     "WebhookJob",
+    "normal_url",
     "web_url",
 ]

@@ -30,7 +30,17 @@ def _plain(value: object) -> object:
             raise ValueError(
                 "must be a text, a finite number, true, false, or a list of them"
             )
+        if isinstance(one, str) and not _is_sendable(one):
+            raise ValueError("must be text that UTF-8 has: no half of a surrogate pair")
     return value
+
+
+def _is_sendable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 #: Values of a query or a form; a list is the same name several times.

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
+from functools import lru_cache
 from math import inf
 from typing import Annotated, Any, Final, Self
 from urllib.parse import urlsplit
@@ -39,12 +40,21 @@ _WORDS: Final = {
 }
 
 
+@lru_cache(2048)
+def normal_url(url: str) -> str:
+    """Return *url* as requests sends it; it is asked for when a job is read, and again.
+
+    Raises `ValueError` or requests' `RequestException` where it cannot be sent.
+    """
+    request = PreparedRequest()
+    request.prepare_url(url, None)
+    return request.url or ""
+
+
 def web_url(url: str) -> str:
     """Return *url* if it can be fetched, else raise ValueError saying what may be."""
     try:
-        request = PreparedRequest()
-        request.prepare_url(url, None)
-        parts = urlsplit(request.url or "")
+        parts = urlsplit(normal_url(url))
         host = parts.hostname or ""
         host.encode("idna")  # no label of it is empty or too long
         named = 0 < len(host) <= _HOST_MAX and parts.port != 0
