@@ -13,8 +13,9 @@ import typer
 from rich.progress import BarColumn, Progress, TextColumn
 
 from cli import targets
+from cli.command import INTERRUPTED, fail
 from cli.lines import Lines, adding_to
-from cli.output import count, err, print_json, span, warn
+from cli.output import NotWritten, count, err, print_json, span, warn
 from limpet.errors import StoreUnavailable
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ _SESSIONS: Final = 20
 _PATIENCE: Final = 5.0
 #: Different reasons that are told of.
 _REASONS: Final = 5
-_INTERRUPTED: Final = 130
 _COUNTS: Final = (
     "{task.fields[done]:,} done  {task.fields[failed]:,} failed  "
     "{task.fields[rate]:.1f}/s  {task.fields[left]:,} left"
@@ -71,14 +71,8 @@ def run(limpet: "Limpet", wanted: Wanted, fields: Mapping[str, Any]) -> None:
     name = wanted.resume or uuid4().hex[:12]
     urls = targets.read_urls(wanted.files) if wanted.files else []
     with adding_to(wanted.out) as lines:
+        batch = _sent(limpet, wanted, name, urls, fields)
         try:
-            if urls:
-                sessions = wanted.sessions or _SESSIONS
-                batch = limpet.scrape_batch(
-                    urls, sessions=sessions, batch_id=name, **fields
-                )
-            else:
-                batch = limpet.batch(name)
             jobs = count(len(batch.jobs), "job")
             text = f"batch {name}: {count(len(batch), 'page')} in {jobs}"
             err.print(text, highlight=False)
@@ -86,11 +80,38 @@ def run(limpet: "Limpet", wanted: Wanted, fields: Mapping[str, Any]) -> None:
             tally = _see_through(batch, lines)
         except KeyboardInterrupt:
             _say_how_to_go_on(name, wanted.out)
-            raise typer.Exit(_INTERRUPTED) from None
+            raise typer.Exit(INTERRUPTED) from None
         except StoreUnavailable:
             _say_how_to_go_on(name, wanted.out)
             raise
+        except (NotWritten, BrokenPipeError) as error:
+            _say_how_to_go_on(name, wanted.out)
+            if wanted.out:
+                fail(f"--out: {error}")
+            raise
     _sum_up(batch, tally, time.monotonic() - started, as_json=wanted.as_json)
+
+
+def _sent(
+    limpet: "Limpet",
+    wanted: Wanted,
+    name: str,
+    urls: Sequence[str],
+    fields: Mapping[str, Any],
+) -> "Batch":
+    if not urls:
+        return limpet.batch(name)
+    sessions = _SESSIONS if wanted.sessions is None else wanted.sessions
+    try:
+        return limpet.scrape_batch(urls, sessions=sessions, batch_id=name, **fields)
+    except (KeyboardInterrupt, StoreUnavailable) as error:
+        warn(
+            f"not all jobs of batch {name} were sent, or none: the same command as "
+            f"before with --resume {name} sends what is missing"
+        )
+        if isinstance(error, KeyboardInterrupt):
+            raise typer.Exit(INTERRUPTED) from None
+        raise
 
 
 def _see_through(batch: "Batch", lines: Lines) -> _Tally:

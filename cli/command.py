@@ -8,15 +8,18 @@ import re
 from collections.abc import Callable
 from functools import wraps
 from inspect import getdoc
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
 from rich.markup import escape
 from typer.core import TyperCommand
 
-from cli.output import err
+from cli.output import NotWritten, err
 from limpet.errors import ConfigurationError, LimpetError, StoreUnavailable
 from limpet.keys import POOL_NAME
+
+#: The code of a command that Ctrl-C has ended, as shells have it.
+INTERRUPTED: Final = 130
 
 if TYPE_CHECKING:
     from sqlalchemy.exc import OperationalError
@@ -84,6 +87,8 @@ def _guarded(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def _explained(error: Exception) -> str:
+    if isinstance(error, NotWritten):
+        return f"standard output: {error}"
     from alembic.util.exc import CommandError
     from redis.exceptions import RedisError
     from sqlalchemy.exc import OperationalError
@@ -141,6 +146,11 @@ def _pool_name(name: str) -> str:
             "a digit"
         )
     return name
+
+
+def checked_pool(name: str | None) -> str | None:
+    """Return the pool that was named, if one was; end the command if none can be so."""
+    return None if name is None else _pool_name(name)
 
 
 PoolName = Annotated[

@@ -27,7 +27,9 @@ _SHORT: Final = 120
 
 Ids = Annotated[list[str] | None, typer.Argument(help="Letters.", metavar="ID")]
 OfReason = Annotated[
-    Literal["failed", "invalid", "unknown_task", "rejected", "malformed", "lost"]
+    Literal[
+        "failed", "invalid", "unknown_task", "rejected", "malformed", "lost", "expired"
+    ]
     | None,
     typer.Option("--reason", help="Only those that died of this."),
 ]
@@ -97,7 +99,7 @@ def retry(
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """Send jobs again, under their names, ids and queues.
+    """Send jobs again, under their names, ids, queues and priorities.
 
     A letter is forgotten once its job is on its way; if that fails again it comes back.
     Messages that are no jobs cannot be sent.
@@ -132,6 +134,27 @@ def retry(
             warn(f"{count(len(kept), 'letter')} kept: there is no job in them")
     if ids and kept:
         raise typer.Exit(1)
+
+
+def stats(*, as_json: AsJson = False) -> None:
+    """Count dead letters by reason: those that are kept, and all there ever were.
+
+    Example: [bold]python manage.py dead stats --json[/]
+    """
+    from limpet.dead import dead_counts, tables
+    from limpet.dead.letter import Reason
+    from limpet.settings import settings
+
+    _gather()
+    kept, ever = tables.count(_letters().engine), dead_counts(settings())
+    rows = [
+        {"reason": one.value, "kept": kept.get(one, 0), "ever": ever.get(one, 0)}
+        for one in Reason
+    ]
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(rows, whole=("reason",))
 
 
 def purge(
@@ -169,17 +192,21 @@ def _letters() -> "DeadLetters":
 def _kept(**wanted: Any) -> "list[Letter]":
     """Return letters, those that still wait in Redis and the broker too."""
     from limpet.dead import tables
+
+    _gather()
+    return tables.load(_letters().engine, **wanted)
+
+
+def _gather() -> None:
     from limpet.errors import StoreUnavailable
     from tasks.celery import app
     from tasks.parked import collect
 
-    letters = _letters()
     try:
         collect(app)
-        letters.move()
+        _letters().move()
     except StoreUnavailable as error:
         warn(f"letters that still wait in Redis are not shown: {error}")
-    return tables.load(letters.engine, **wanted)
 
 
 def _named(ids: list[str]) -> "list[Letter]":
@@ -201,11 +228,19 @@ def _chosen(
 
 def _send(line: "Line", letter: "Letter", contents: dict[str, Any]) -> None:
     from limpet.client.line import Letter as Job
-    from limpet.names import QUEUES, SCRAPE_QUEUE
+    from limpet.names import SCRAPE_QUEUE
 
-    queue = letter.queue if letter.queue in QUEUES else SCRAPE_QUEUE
-    args = contents.get("args") or ()
-    line.send(Job(letter.task, letter.id, contents["kwargs"], queue=queue, args=args))
+    line.send(
+        Job(
+            letter.task,
+            letter.id,
+            contents["kwargs"],
+            # Maybe another program's, where its own workers are.
+            queue=letter.queue or SCRAPE_QUEUE,
+            priority=contents.get("priority"),
+            args=contents.get("args") or (),
+        )
+    )
 
 
 def _row(letter: "Letter") -> dict[str, Any]:

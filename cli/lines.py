@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal, TextIO
 
 from cli.command import fail
+from cli.output import put
 
 if TYPE_CHECKING:
     from limpet.client import PageOutcome
@@ -21,7 +22,7 @@ _BEGIN: Final = '{"batch": "'
 class Lines:
     """Where lines go, and which pages are there."""
 
-    def __init__(self, file: IO[str]) -> None:
+    def __init__(self, file: TextIO) -> None:
         self._file = file
         self._has: set[tuple[str, int]] = set()
 
@@ -42,15 +43,18 @@ class Lines:
             os.ftruncate(self._file.fileno(), start)
 
     def add(self, batch: str, page: "PageOutcome") -> None:
-        """Write down what became of a page, unless that was done before."""
+        """Write down what became of a page, unless that was done before.
+
+        Raises:
+            NotWritten, BrokenPipeError: the file takes no more.
+        """
         if (batch, page.index) in self._has:
             return
         self._has.add((batch, page.index))
         about = {k: v for k, v in asdict(page).items() if v is not None}
         del about["final"]
         line = {"batch": batch, "index": page.index, **about}
-        self._file.write(f"{json.dumps(line)}\n")
-        self._file.flush()
+        put(self._file, json.dumps(line))
 
     def _note(self, number: int, line: str) -> None:
         try:
@@ -77,7 +81,7 @@ def adding_to(path: Path | None) -> Iterator[Lines]:
         descriptor = os.open(path, how | os.O_CREAT | os.O_APPEND, 0o600)
     except OSError as error:
         fail(f"--out: cannot write {path} ({error.strerror})")
-    mode = "a+" if plain else "w"
+    mode: Literal["a+", "w"] = "a+" if plain else "w"
     with os.fdopen(descriptor, mode, encoding="utf-8", newline="\n") as file:
         lines = Lines(file)
         if plain:

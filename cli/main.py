@@ -4,12 +4,15 @@ import typer
 
 from cli import (
     dead,
+    health,
     inventory,
     jobs,
     modes,
     probe,
     proxies,
+    restoring,
     results,
+    schedule,
     scrape,
     session_files,
     sessions,
@@ -24,9 +27,11 @@ def _app() -> typer.Typer:
     register(
         made,
         up=system.up,
+        health=health.health,
         migrate=system.migrate,
         scrape=scrape.scrape,
         jobs=jobs.show_jobs,
+        schedule=schedule.show_schedule,
         settings=system.show_settings,
         seal=system.seal,
     )
@@ -56,6 +61,7 @@ def _app() -> typer.Typer:
         migrate=tending.migrate,
         export=session_files.export,
         import_=session_files.import_,
+        restore=restoring.restore,
     )
     of_results = group("The pages that jobs were asked to keep.")
     register(
@@ -71,6 +77,7 @@ def _app() -> typer.Typer:
         show=dead.show,
         retry=dead.retry,
         purge=dead.purge,
+        stats=dead.stats,
     )
     made.add_typer(of_proxies, name="proxies")
     made.add_typer(of_sessions, name="sessions")

@@ -4,10 +4,11 @@ With ``--json`` standard output holds one JSON value and nothing else.
 """
 
 import json
+import os
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Final, TypeVar
+from typing import Final, TextIO, TypeVar
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -29,8 +30,35 @@ Row = Mapping[str, object]
 _Row = TypeVar("_Row", bound=Row)
 
 
+class NotWritten(Exception):
+    """What was to be written could not be; the text says why."""
+
+
+def put(file: TextIO, text: str) -> bool:
+    """Write a line to *file* at once; return whether letters had to be replaced.
+
+    Raises:
+        NotWritten: it takes no more, and what is written to it later is dropped.
+        BrokenPipeError: nobody reads it any more; the same.
+    """
+    try:
+        coding = file.encoding
+        fit = text.encode(coding, "replace").decode(coding)
+        file.write(f"{fit}\n")
+        file.flush()
+    except OSError as error:
+        # Or what is left in its buffer would fail again when it is closed.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, file.fileno())
+        os.close(nowhere)
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise NotWritten(f"cannot be written ({error.strerror})") from None
+    return fit != text
+
+
 def print_json(value: object) -> None:
-    print(json.dumps(value, indent=2))  # noqa: T201 - Rich would wrap and colour it
+    put(sys.stdout, json.dumps(value, indent=2))  # Rich would wrap and colour it
 
 
 def print_table(

@@ -8,6 +8,8 @@ from typing import Final
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
+from history.names import Names
+from history.trail import Trail
 from limpet import database, schema
 from limpet.connection import session_redis
 from limpet.errors import ConfigurationError
@@ -20,8 +22,6 @@ from sessions.store import SessionStore, pool_names
 
 #: Proxies published between two looks at the progress.
 _STEP: Final = 500
-#: Audit events looked through for those of one session: one reply of about 0.1 MB.
-_EVENTS: Final = 1000
 
 Told = Callable[[int, int], None]
 
@@ -167,13 +167,13 @@ class Pool:
     # --- beyond one proxy -------------------------------------------------------
 
     def events(self, session_id: str) -> list[dict[str, str]]:
-        """What befell a session lately, the newest first; ``at`` is in Unix ms."""
+        """What befell a session lately, the newest first; ``at`` is in Unix ms.
+
+        From Redis, and from SQL what Redis has no more.
+        """
         store = SessionStore(session_redis(self.config), self.name)
-        return [
-            {"at": key.partition("-")[0], **event}
-            for key, event in store.audit(_EVENTS)
-            if session_id in (event.get("session"), *event.get("sessions", "").split())
-        ]
+        trail = Trail(self.name, store, self.engine, Names.of(self.config))
+        return trail.of(session_id)
 
     def others(self) -> list[str]:
         """The names of the pools that exist."""

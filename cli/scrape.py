@@ -1,28 +1,18 @@
 """Pages, as an app would ask for them: one, or a file of them."""
 
-import time
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final, cast
 
 import typer
-from rich.markup import escape
 
-from cli import asking, targets
+from cli import asking, page, targets
 from cli.batch import Wanted, run
 from cli.command import AsJson, PoolName, misuse
-from cli.output import err, print_json, warn
 
 if TYPE_CHECKING:
     from limpet.client import Handle, Page
 
-#: A job that no worker has begun by then gets a hint about the reason.
-_PATIENCE: Final = 3.0
-_POLL: Final = 0.05
-_WORDS: Final = {
-    "PENDING": "waiting for a worker",
-    "STARTED": "fetching",
-    "RETRY": "waiting to try again",
-}
 _FILES: Final = "Of a file of URLs"
 
 
@@ -57,6 +47,7 @@ def scrape(
         typer.Option(
             help="Sessions that share the pages.",
             metavar="N",
+            min=1,
             show_default="20",
             rich_help_panel=_FILES,
         ),
@@ -72,7 +63,8 @@ def scrape(
     resume: Annotated[
         str | None,
         typer.Option(
-            help="Go on with a batch; with its file, what was not done is sent again.",
+            help="Go on with a batch or a page; with the file of a batch, what was not "
+            "done is sent again.",
             metavar="ID",
             rich_help_panel=_FILES,
         ),
@@ -84,7 +76,8 @@ def scrape(
     A page goes to standard output as it is, with rules its data as JSON. Of several
     URLs, or a file with one a line (- is standard input), what becomes of each page is
     a line of JSON with its index. Ctrl-C leaves jobs as they are, and says how to go
-    on. The code is 0 if all pages were fetched, whatever their status, and 1 if not.
+    on. The code is 0 if all pages were fetched, whatever their status, and 1 if not, or
+    if what is printed of a page is not all of it.
 
     Example: [bold]python manage.py scrape https://example.com --session user-42[/]
 
@@ -115,6 +108,7 @@ def scrape(
     )
     fields |= {"pool": pool, "priority": priority}
     config = settings()
+    one = partial(page.bring, cut_asked=max_bytes is not None, as_json=as_json)
     with Limpet(
         config.celery_broker,
         config.celery_results,
@@ -126,7 +120,13 @@ def scrape(
             if sessions or out or delay is not None:
                 misuse("--sessions, --out and --delay are for several pages")
             fields |= {"session": session} if session else {}
-            _one(limpet.scrape(urls[0], **fields), as_json=as_json)
+            job = limpet.scrape(urls[0], task_id=page.new_id(), **fields)
+            one(job, resumed=False)
+            return
+        if resume and page.is_page(resume):
+            if urls:
+                misuse("--resume: that is a page, which needs no URL to go on with")
+            one(cast("Handle[Page]", limpet.job(resume)), resumed=True)
             return
         if as_json and not out:
             misuse("--json: of several pages it prints a summary; give --out FILE too")
@@ -134,43 +134,3 @@ def scrape(
         fields |= {} if delay is None else {"delay": delay}
         files = tuple(urls or ())
         run(limpet, Wanted(files, sessions, resume, out, as_json), fields)
-
-
-def _one(job: "Handle[Page]", *, as_json: bool) -> None:
-    from dataclasses import asdict
-
-    _wait(job)
-    page = job.get(timeout=60)
-    if as_json:
-        print_json(asdict(page))
-        return
-    if page.data is not None:
-        print_json(page.data)
-    else:
-        print(page.text if page.text is not None else page.body_base64)  # noqa: T201 - as it is
-    err.print(
-        f"[green]{page.status}[/] {escape(page.url)}  "
-        f"{page.bytes:,} bytes in {page.elapsed_ms} ms  "
-        f"session {page.session or '(temporary)'}  proxy {page.proxy}  "
-        f"generation {page.generation}  tries {page.tries}",
-        soft_wrap=True,
-    )
-
-
-def _wait(job: "Handle[Any]") -> None:
-    """Wait until the job has ended; say meanwhile what it waits for."""
-    from limpet.client.handle import ENDED
-
-    hinted, started = False, time.monotonic()
-    with err.status("sent") as status:
-        while (state := job.state) not in ENDED:
-            seconds = time.monotonic() - started
-            text = f"{_WORDS.get(state, state)} ({seconds:.0f} s)"
-            if state == "PENDING" and seconds > _PATIENCE:
-                text += "; is a worker running? `make up` starts one"
-                if not (hinted or err.is_terminal):
-                    # Nobody sees a status that moves: once, and as a line.
-                    warn(text)
-                    hinted = True
-            status.update(text)
-            time.sleep(_POLL)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def up() -> None:
-    """Start worker, beat and Flower here, with an embedded Redis if none is set.
+    """Start workers, beat and Flower here, with an embedded Redis if none is set.
 
     Stop them with Ctrl-C.
 
@@ -93,7 +93,8 @@ def show_settings(
     """
     from pydantic import SecretStr
 
-    from limpet.settings import Settings, reference, settings, variables
+    from limpet.reference import reference
+    from limpet.settings import Settings, settings, variables
 
     if markdown:
         print(reference())  # noqa: T201 - goes into a file

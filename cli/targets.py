@@ -11,6 +11,8 @@ from cli.command import complain, fail
 
 #: Lines that are told of: of a million all may be wrong.
 _TOLD: Final = 100
+#: Characters of a file's name that are repeated.
+_NAME_MAX: Final = 255
 
 
 def is_one_page(targets: Sequence[str]) -> bool:
@@ -47,22 +49,29 @@ def read_urls(targets: Iterable[str]) -> list[str]:
 
 
 def _is_file(target: str) -> bool:
-    return target == "-" or ("://" not in target and Path(target).exists())
+    return target == "-" or "://" not in target
+
+
+def _named(target: str) -> str:
+    """Return a file's name, unless it may be a URL that holds a secret."""
+    return "what was given" if set(target) & set("@?") else target[:_NAME_MAX]
 
 
 def _lines(target: str) -> list[tuple[str, str]]:
     """Return URLs and where each is; a URL that was typed is there by itself."""
     if not _is_file(target):
         return [("URL", target)]
+    name = "standard input" if target == "-" else _named(target)
     try:
         text = (
             sys.stdin.read() if target == "-" else Path(target).read_text("utf-8-sig")
         )
+    except FileNotFoundError:
+        fail(f"{name}: no such file; a URL begins with http:// or https://")
     except OSError as error:
-        fail(f"{target}: cannot be read ({error.strerror})")
+        fail(f"{name}: cannot be read ({error.strerror})")
     except UnicodeDecodeError:
-        fail(f"{target}: is no text in UTF-8")
-    name = "standard input" if target == "-" else target
+        fail(f"{name}: is no text in UTF-8")
     return [
         (f"{name}:{number}", line.strip())
         for number, line in enumerate(text.split("\n"), start=1)
