@@ -9,7 +9,7 @@ READY := .venv/.ready
 
 help:
 	@echo 'make demo    the main job, live, on an embedded Redis (KEEP=1: stay up)'
-	@echo 'make up      worker, beat and Flower for your own work; Ctrl-C stops them'
+	@echo 'make up      workers, beat and Flower for your own work; Ctrl-C stops them'
 	@echo 'make test    the tests'
 	@echo 'make check   the gate: lint, types, layers'
 	@echo 'make format  what the gate can mend by itself'
@@ -40,7 +40,7 @@ check: $(READY)
 	$(BIN)/vulture
 	$(BIN)/codespell
 	$(BIN)/loq
-	@if command -v luacheck >/dev/null; then luacheck -q limpet politeness proxies results sessions tasks; \
+	@if command -v luacheck >/dev/null; then luacheck -q health history limpet politeness proxies results sessions tasks; \
 	elif [ -n "$$CI" ]; then echo 'luacheck is missing: apt-get install lua-check'; exit 1; \
 	else echo 'luacheck is not installed (Debian: lua-check): Lua was not linted'; fi
 

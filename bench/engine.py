@@ -196,7 +196,7 @@ def pipelined(ground: Ground) -> rig.Samples:
             line.store.acquire(name, stock.want())
         replies = samples.time(_hit(ground.most), _PIPELINED, line.send)
         for name, reply in zip(names, replies, strict=True):
-            line.store.release(name, reply[2].decode(), stock.GIVE)
+            line.store.release(name, reply[1].decode(), stock.GIVE)
         samples.time(f"release, {ground.most} sessions", _PIPELINED, line.send)
         for n, manager in ground.pools.items():
             newcomers = stock.Line(ground.client, manager.pool)

@@ -206,8 +206,9 @@ class Rig:
 
     def idle(self) -> bool:
         """Whether no job waits, and no worker holds one."""
-        waiting = self.broker.client.llen("scrape"), self.broker.client.hlen("unacked")
-        return waiting == (0, 0)
+        client = self.broker.client
+        later = client.hlen("unacked_waiting")
+        return (client.llen("scrape"), client.hlen("unacked"), later) == (0, 0, 0)
 
 
 @contextmanager

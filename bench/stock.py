@@ -111,7 +111,7 @@ def use(
     for batch in batches(names):
         for name in batch:
             line.store.acquire(name, want())
-        tokens = [reply[2].decode() for reply in line.send()]
+        tokens = [reply[1].decode() for reply in line.send()]
         for name, token in zip(batch, tokens, strict=True):
             line.store.release(name, token, give())
         line.send()
@@ -152,6 +152,7 @@ def fill(
             pipe.copy(keys.session(made[n]), keys.session(name))
         pipe.zadd(keys.expiry, dict.fromkeys(batch, ends))
         pipe.execute()
+    pipe.execute()
 
 
 def used_memory(running: Running, pool_name: str) -> int:

@@ -171,7 +171,7 @@ class Demo:
 def run(console: Console, folder: Path, svg: str | None) -> int:
     """Run the demo; return the exit code."""
     with console.status("starting the site and five proxies") as status, Lab() as lab:
-        status.update("starting Redis, worker, beat and Flower")
+        status.update("starting Redis, workers, beat and Flower")
         with Services(folder) as services:
             status.update("importing the proxies")
             lines = "\n".join(proxy.line for proxy in lab.proxies)

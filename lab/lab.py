@@ -60,6 +60,7 @@ class Lab:
         self._processes: list[subprocess.Popen[str]] = []
         self.site_port = 0
         self.rude_port = 0
+        self._begin = 0
         self.proxies: list[ProxyProcess] = []
 
     @property
@@ -99,11 +100,15 @@ class Lab:
         self._processes.clear()
 
     def visits(self, start: int = 0) -> list[Visit]:
-        """Return the site's own log from entry *start* on."""
-        url = f"{self.site}/_log?from={start}"
+        """Return the site's own log since `forget`, from entry *start* on."""
+        url = f"{self.site}/_log?from={self._begin + start}"
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with opener.open(url, timeout=10) as answer:
             return [Visit(*entry) for entry in json.load(answer)]
+
+    def forget(self) -> None:
+        """Let the log begin here."""
+        self._begin += len(self.visits())
 
     def _launch(self, number: int) -> Callable[[], ProxyProcess]:
         user, exit_address = f"user{number}", f"127.0.7.{number}"

@@ -30,6 +30,8 @@ class LabProxy:
     user: str
     password: str
     exit_address: str
+    #: Whether every place is this machine: sites of any name, without a name server.
+    here: bool = False
 
     async def serve(self, port: int) -> None:
         server = await asyncio.start_server(self._client, "127.0.0.1", port)
@@ -50,7 +52,9 @@ class LabProxy:
 
     async def _open(self, host: str, port: int) -> Upstream:
         return await asyncio.open_connection(
-            host, port, local_addr=(self.exit_address, 0)
+            "127.0.0.1" if self.here else host,
+            port,
+            local_addr=(self.exit_address, 0),
         )
 
     # --- SOCKS5 (RFC 1928, passwords RFC 1929) ---------------------------------
@@ -237,8 +241,9 @@ def main() -> None:
     parser.add_argument("--user", required=True)
     parser.add_argument("--password", required=True)
     parser.add_argument("--exit-address", required=True, metavar="127.0.7.N")
+    parser.add_argument("--here", action="store_true", help="all names lead here")
     asked = parser.parse_args()
-    proxy = LabProxy(asked.user, asked.password, asked.exit_address)
+    proxy = LabProxy(asked.user, asked.password, asked.exit_address, here=asked.here)
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(proxy.serve(asked.port))
 

@@ -107,11 +107,15 @@ def order(visitor: str) -> str:
 
 @app.get("/limited/<visitor>")
 def limited(visitor: str) -> tuple[str, int, dict[str, str]]:
-    """Answer 429 to the first ``times`` requests, and ask to wait ``after`` seconds."""
+    """Refuse the first ``times`` requests, and ask to wait ``after`` seconds.
+
+    It does so with status ``with``, 429 by default.
+    """
     log.append((visitor, 0, request.remote_addr or ""))
     came = sum(entry[0] == visitor for entry in log)
     if came <= request.args.get("times", 1, type=int):
-        return "too many", 429, {"Retry-After": request.args.get("after", "1")}
+        status = request.args.get("with", 429, type=int)
+        return "too many", status, {"Retry-After": request.args.get("after", "1")}
     return "welcome", 200, {}
 
 
@@ -145,6 +149,15 @@ def unless(address: str) -> tuple[str, int]:
 @app.get("/bytes/<int:count>")
 def some_bytes(count: int) -> Response:
     return Response(bytes(count), mimetype="application/octet-stream")
+
+
+@app.get("/set-cookie")
+def set_cookie() -> WsgiResponse:
+    """Set each ``line`` as a cookie, in just these words, and redirect to ``to``."""
+    answer = redirect(request.args.get("to", "/echo"))
+    for line in request.args.getlist("line"):
+        answer.headers.add("Set-Cookie", line)
+    return answer
 
 
 @app.get("/charset")

@@ -148,6 +148,13 @@ def lab() -> Iterator[Lab]:
         yield running
 
 
+@pytest.fixture(autouse=True)
+def _own_visits(request: pytest.FixtureRequest) -> None:
+    """Let no test count the visits of another one of the same name."""
+    if "lab" in request.fixturenames:
+        request.getfixturevalue("lab").forget()
+
+
 @pytest.fixture(scope="session")
 def browser_module() -> str:
     """Name the fetcher over libcurl; skip, or fail under CI, where it is not."""
@@ -218,9 +225,16 @@ class Stack:
         self, *arguments: str, log: str, **environment: str
     ) -> subprocess.Popen[str]:
         """Start ``celery -A tasks …``; its output goes to *log* in the folder."""
+        celery = str(Path(sys.executable).parent / "celery")
+        return self.python(celery, "-A", "tasks", *arguments, log=log, **environment)
+
+    def python(
+        self, *arguments: str, log: str, **environment: str
+    ) -> subprocess.Popen[str]:
+        """Start ``python …``; its output goes to *log* in the folder."""
         file = self._open.enter_context(self.log(log).open("w"))
         process = subprocess.Popen(
-            [str(Path(sys.executable).parent / "celery"), "-A", "tasks", *arguments],
+            [sys.executable, *arguments],
             env={**self.environment, **environment},
             cwd=ROOT,
             stdout=file,

@@ -86,3 +86,12 @@ def test_the_text_is_all_that_crosses_to_other_programs() -> None:
 def test_no_job_may_take_longer_than_its_message_is_held() -> None:
     with pytest.raises(InvalidJob, match=r"^timeout: must be below 20, which is LIMP"):
         ScrapeJob.parse((), {"url": URL, "timeout": 20}, timeout_below=20)
+
+
+@pytest.mark.parametrize("field", ["form", "params"])
+@pytest.mark.parametrize("value", ["S3cret\ud800", ["fine", "S3cret\ud800"]])
+def test_half_of_a_character_is_named_by_its_field(field: str, value: object) -> None:
+    job = {"url": "http://shop.test/", "method": "POST", field: {"a": value}}
+
+    with pytest.raises(InvalidJob, match=rf"^{field}\.a: must be text that UTF-8 has"):
+        ScrapeJob.parse((), job)

@@ -8,7 +8,8 @@ import pytest
 from pydantic import SecretStr
 
 from limpet.errors import ConfigurationError
-from limpet.settings import PATTERNS, ROOT, Settings, reference, settings, variables
+from limpet.reference import reference
+from limpet.settings import PATTERNS, ROOT, Settings, settings, variables
 
 
 @pytest.fixture(autouse=True)
@@ -128,6 +129,8 @@ def test_every_pattern_has_words_of_its_own() -> None:
         ("LIMPET_REDIS_URL", "redis://h/S3cret", "database number"),
         ("CELERY_BROKER_URL", "foo://S3cret", "must begin with redis://"),
         ("CELERY_BROKER_URL", "redis://:S3/cret@h", "percent-encoded"),
+        ("CELERY_BROKER_URL", "redis://:S3cret@h℀/0", "the host is none"),
+        ("CELERY_BROKER_URL", "redis://h/S3cret", "database number"),
         ("CELERY_RESULT_BACKEND", "S3cret", "must begin with redis://"),
         ("LIMPET_DATABASE_URL", "postgres://u:S3cret@h/d", r"postgresql\+psycopg://"),
         ("LIMPET_DATABASE_URL", "postgresql://u:S3cret@h/d", r"postgresql\+psycopg://"),

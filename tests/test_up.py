@@ -4,15 +4,32 @@ import fcntl
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from redis import Redis
 
+from limpet.names import INBOX_QUEUE, QUEUES
+from limpet.services import services
+from limpet.settings import Settings
+
 if TYPE_CHECKING:
     from tests.conftest import Stack
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def test_a_flood_of_jobs_holds_up_no_upkeep_and_no_webhook() -> None:
+    taken = [
+        one.command[one.command.index("-Q") + 1].split(",")
+        for one in services(Settings())
+        if "-Q" in one.command
+    ]
+
+    # Who takes the first one takes the inbox, too.
+    assert taken == [["scrape", "render"], ["upkeep", "webhooks"]]
+    assert {INBOX_QUEUE, *chain(*taken)} == set(QUEUES)
 
 
 def test_up_does_not_start_what_could_not_stay(
@@ -58,7 +75,7 @@ def test_up_stops_everything_when_a_service_does_not_stay_up(
             stderr=subprocess.STDOUT,
         )
     try:
-        code = process.wait(100)
+        code = process.wait(180)
     finally:
         process.terminate()
         process.wait(60)

@@ -137,7 +137,7 @@ def test_a_worker_that_is_told_to_end_gives_back_what_it_has_not_begun(
     worker = rig.worker("threads", options=("-c", "2"), **SOON)
     send = rig.app.send_task
     send("bench.sleep", (9, 0), queue="scrape", countdown=600)
-    until(lambda: rig.broker.client.hlen("unacked") == 1, within=30)
+    until(lambda: rig.broker.client.hlen("unacked_waiting") == 1, within=30)
     for number in (1, 2):
         send("bench.sleep", (number, 2), queue="scrape")
     until(lambda: len(rig.told("started")) == 2, within=30)
@@ -149,7 +149,8 @@ def test_a_worker_that_is_told_to_end_gives_back_what_it_has_not_begun(
     assert code == 0
     assert sorted(rig.told()) == [1, 2]
     assert rig.broker.client.hlen("unacked") == 0
-    assert rig.broker.client.llen("scrape") == 7
+    assert rig.broker.client.llen("scrape") == 6
+    assert rig.broker.client.hlen("unacked_waiting") == 1
 
 
 def test_a_job_that_kills_its_process_is_given_up(rig: Rig) -> None:

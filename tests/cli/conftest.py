@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from cli.pool import Pool
 from cli.proxies import row_of
+from lab import Lab
 from limpet.settings import Settings
 from proxies import Proxy, ProxyRecord
 from proxies.fields import ABOUT
@@ -28,6 +29,15 @@ class Terminal(NamedTuple):
 
     code: int
     text: str
+
+
+@pytest.fixture(scope="module")
+def served(shared_stack: "Stack", lab: Lab) -> "Stack":
+    """A worker whose pool has a proxy."""
+    line = lab.proxies[0].line
+    shared_stack.manage("proxies", "import", "-", stdin=line)
+    shared_stack.worker()
+    return shared_stack
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cryptography.fernet import Fernet
 from pydantic import SecretStr
+from redis import Redis
 
 from limpet.dead import DeadLetters, Letter, Reason
 from limpet.sealing import Sealer
@@ -121,3 +122,48 @@ def test_letters_are_forgotten_only_when_somebody_says_so(
     assert missing.stderr == "limpet: there is no dead letter 'x'\n"
     assert removed == {"removed": 1}
     assert [row["id"] for row in _json(stack, "ls")] == ["c", "b", "a"]
+
+
+def test_a_job_is_sent_again_where_it_was_with_the_priority_it_had(
+    stack: "Stack", letters: DeadLetters, redis_port: int
+) -> None:
+    config = Settings(
+        redis_url=SecretStr(stack.redis_url),
+        state_dir=stack.folder,
+        state_keys=SecretStr(KEY),
+    )
+    payload = {"args": [1], "kwargs": {}, "priority": 6}
+    about = {"id": "theirs", "task": "mine.work", "queue": "mine"}
+    letters.bury(
+        Letter.seal(Sealer.of(config), payload, reason=Reason.LOST, error="e", **about)
+    )
+
+    assert _json(stack, "retry", "theirs") == {"sent": ["theirs"], "kept": []}
+
+    broker = Redis(port=redis_port, db=0)
+    message = json.loads(broker.lindex("mine\x06\x166", 0) or b"")
+    assert message["headers"]["id"] == "theirs"
+    assert message["properties"]["delivery_info"]["routing_key"] == "mine"
+
+
+def test_letters_are_counted_by_reason(stack: "Stack", letters: DeadLetters) -> None:
+    _json(stack, "purge", "--all", "--reason", "failed", "--yes")
+
+    rows = {row["reason"]: (row["kept"], row["ever"]) for row in _json(stack, "stats")}
+    table = stack.manage("dead", "stats")
+
+    assert rows["failed"] == (0, 1)
+    assert rows["malformed"] == rows["invalid"] == rows["unknown_task"] == (1, 1)
+    assert rows["lost"] == (0, 0)
+    assert "unknown_task" in table.stdout
+
+
+def test_a_failed_job_s_priority_is_in_its_letter(stack: "Stack") -> None:
+    assert stack.manage("migrate").returncode == 0
+    stack.worker()
+    job = stack.app().send_task("scrape", kwargs={"url": "x"}, priority=9)
+    job.get(timeout=30, propagate=False)
+
+    shown = _json(stack, "show", job.id, "--reveal")
+
+    assert (shown["priority"], shown["queue"]) == (9, "celery")

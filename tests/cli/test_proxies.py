@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from proxies import Outcome, ProxyPool
+from proxies import Outcome, ProxyPool, Tried
 
 if TYPE_CHECKING:
     from tests.conftest import Stack
@@ -66,8 +66,8 @@ def test_a_table_stops_at_its_limit_and_says_so(
 def test_figures_are_sorted_from_the_largest(
     stack: "Stack", imported: list[str], pool: ProxyPool
 ) -> None:
-    pool.report(imported[1], Outcome.FAULT, 0.1)
-    pool.report(imported[2], Outcome.OK, 0.1)
+    pool.report(imported[1], Tried(Outcome.FAULT, 0.1))
+    pool.report(imported[2], Tried(Outcome.OK, 0.1))
 
     done = stack.manage("proxies", "ls", "--json", "--sort", "failures")
 

@@ -33,7 +33,7 @@ def test_a_page_is_printed_and_told_about(stack: "Stack", lab: Lab) -> None:
 def test_a_failed_job_ends_the_command_with_its_reason(stack: "Stack") -> None:
     stack.worker()
 
-    bad_url = stack.manage("scrape", "example.com")
+    bad_url = stack.manage("scrape", "ftp://example.com")
     no_proxy = stack.manage("scrape", "http://example.com")
 
     assert (bad_url.returncode, no_proxy.returncode) == (1, 1)
@@ -74,6 +74,7 @@ def test_without_a_worker_a_log_gets_the_hint_once(
         (("--extract", '{"a": ">>S3cret"}'), "extract.a.css: is no CSS selector"),
         (("--timeout", "0"), "timeout: input should be greater than 0"),
         (("--priority", "10"), "priority: must be from 0 (most urgent) to 9"),
+        (("--sessions", "0"), "'--sessions': Input should be greater than or equal"),
         (("--sessions", "3"), "--sessions, --out and --delay are for several pages"),
     ],
 )

@@ -19,15 +19,6 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture(scope="module")
-def served(shared_stack: "Stack", lab: Lab) -> "Stack":
-    """A worker whose pool has a proxy."""
-    line = lab.proxies[0].line
-    shared_stack.manage("proxies", "import", "-", stdin=line)
-    shared_stack.worker()
-    return shared_stack
-
-
 def test_a_page_is_asked_for_in_every_way_that_a_job_can_be(
     served: "Stack", lab: Lab, tmp_path: Path
 ) -> None:
@@ -98,10 +89,53 @@ def test_every_bad_line_is_named_before_anything_is_sent(
     assert "S3cret" not in done.stderr
 
 
+@pytest.mark.parametrize("more", [(), ("--sessions", "3"), ("http://x.example",)])
+def test_a_file_that_is_missing_is_said_to_be(
+    shared_stack: "Stack", more: tuple[str, ...]
+) -> None:
+    done = shared_stack.manage("scrape", "no.txt", *more)
+    typed = shared_stack.manage("scrape", "u:S3cret@x.example/?key=S3cret", *more)
+
+    says = "limpet: {}: no such file; a URL begins with http:// or https://\n"
+    assert (done.returncode, typed.returncode) == (1, 1)
+    assert done.stderr == says.format("no.txt")
+    assert typed.stderr == says.format("what was given")
+
+
+def test_jobs_that_were_never_sent_are_not_said_to_go_on(
+    shared_stack: "Stack", tmp_path: Path, free_port: Callable[[], int]
+) -> None:
+    file = tmp_path / "urls.txt"
+    file.write_text("http://x.example\n")
+    away = f"redis://127.0.0.1:{free_port()}/0"
+
+    done = shared_stack.manage("scrape", str(file), CELERY_BROKER_URL=away)
+
+    assert done.returncode == 1
+    assert re.search(r"not all jobs of batch (\w+) were sent, or none", done.stderr)
+    assert "go on" not in done.stderr
+    assert "cannot reach" in done.stderr
+
+
+def test_a_full_disk_loses_no_page(served: "Stack", lab: Lab, tmp_path: Path) -> None:
+    file, out = tmp_path / "urls.txt", tmp_path / "pages.jsonl"
+    file.write_text("".join(f"{lab.site}/shop/full/{n}\n" for n in range(3)))
+
+    full = served.manage("scrape", str(file), "--out", "/dev/full")
+    [batch] = re.findall(r"--resume (\S+) --out /dev/full", full.stderr)
+    gone_on = served.manage("scrape", "--resume", batch, "--out", str(out))
+
+    assert (full.returncode, gone_on.returncode) == (1, 0), gone_on.stderr
+    assert full.stderr.splitlines()[-1] == (
+        "limpet: --out: cannot be written (No space left on device)"
+    )
+    assert len(out.read_text().splitlines()) == 3
+
+
 def test_an_interrupted_command_says_how_to_go_on_and_that_works(
     served: "Stack", lab: Lab, tmp_path: Path, eventually: Callable[..., None]
 ) -> None:
-    urls = [f"{lab.site}/shop/broken-off/{n}?delay=0.2" for n in range(20)]
+    urls = [f"{lab.site}/shop/broken-off/{n}?delay=0.4" for n in range(20)]
     file, out = tmp_path / "urls.txt", tmp_path / "pages.jsonl"
     file.write_text("\n".join(urls))
     command = ["scrape", str(file), "--sessions", "2", "--out", str(out)]

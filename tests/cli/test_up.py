@@ -163,7 +163,8 @@ def test_up_runs_everything_embedded_and_leaves_nothing_behind(
 
     def up() -> bool:
         assert process.poll() is None, said()
-        return "celery@" in said() and all(map(_listens, ports.values()))
+        workers = all(name in said() for name in ("scrape@", "upkeep@"))
+        return workers and all(map(_listens, ports.values()))
 
     try:
         eventually(up, within=40)

@@ -213,7 +213,7 @@ def test_a_batch_is_checked_before_anything_is_sent() -> None:
         nobody.scrape_batch(good)
     with pytest.raises(InvalidJob, match="session: a batch names its own sessions"):
         nobody.scrape_batch([good], session="s")
-    with pytest.raises(InvalidJob, match="session: must be 1 to 128 of"):
+    with pytest.raises(InvalidJob, match="prefix: must be 1 to 120 of"):
         nobody.scrape_batch([good], prefix="with spaces")
     with pytest.raises(InvalidJob, match=r"; and \d+ more"):
         nobody.scrape_batch(["x"] * 500)

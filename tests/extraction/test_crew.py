@@ -69,6 +69,33 @@ def test_what_never_ends_is_ended_and_named(
     assert use(crew, parse({"a": "h1"}), "<h1>on") == {"a": "on"}
 
 
+def test_what_never_ends_does_not_hold_up_what_is_short(parse: Parse) -> None:
+    endless = parse({"a": {"css": "p::text", "regex": "(x+x+)+y"}})
+    title = parse({"t": "h1"})
+
+    with Crew(size=1, seconds=5) as crew, ThreadPoolExecutor(3) as threads:
+        page = f"<p>{'x' * 100}"
+        bombs = [threads.submit(use, crew, endless, page) for _ in range(3)]
+        found = use(crew, title, "<h1>short")
+        undone = [one for one in bombs if not one.done()]
+
+    assert found == {"t": "short"}
+    assert undone
+    told = {str(one.exception()) for one in bombs}
+    assert told == {"extract.a: took longer than 5 s"}
+
+
+def test_a_slow_page_is_done_all_the_same(parse: Parse) -> None:
+    slow = parse({"a": {"css": "p::text", "regex": "(x+x+)+y"}})
+
+    with Crew(size=1, seconds=60) as crew:
+        found = use(crew, slow, f"<p>{'x' * 26}")
+        left = children()
+
+    assert found == {"a": None}
+    assert left == [], "who is at the lowest priority stays there"
+
+
 def test_an_extractor_that_was_killed_is_replaced(crew: Crew, parse: Parse) -> None:
     use(crew, parse({"a": "h1"}), "<h1>x")
     for pid in children():

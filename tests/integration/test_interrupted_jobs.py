@@ -1,5 +1,6 @@
 """Jobs of many pages whose worker, Redis or site has other plans."""
 
+import signal
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -59,6 +60,41 @@ def test_a_job_whose_worker_is_killed_goes_on_where_it_was(
     assert sum(pages.values()) - 300 <= BATCH
     shown = stack.manage("results", "ls", "--job", job.id, "--limit", "999")
     assert shown.stdout.count("/shop/heir/") == 300
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGQUIT"])
+@pytest.mark.parametrize("pool", ["threads", "processes"])
+def test_a_worker_that_is_told_to_end_gives_back_a_job_of_many_pages(
+    stack: Stack,
+    lab: Lab,
+    publish: Publish,
+    eventually: Eventually,
+    name: str,
+    pool: str,
+) -> None:
+    publish(lab.proxies[0].line)
+    visitor = f"end-{pool}-{name}"
+    environment = {"LIMPET_WORKER_THREADS": "2", "CELERY_WORKER_POOL": pool}
+    old = stack.worker("old", **environment)
+    job = _send(stack, _urls(lab, visitor, 40), delay=0.5, session=visitor)
+    eventually(lambda: len(_pages(lab, visitor)) >= 3, within=30)
+
+    old.send_signal(signal.Signals[name])
+    old.wait(20)
+
+    broker = Redis.from_url(stack.broker_url)
+    assert (broker.llen("celery"), broker.hlen("unacked")) == (1, 0)
+    assert "NotImplementedError" not in stack.log("old").read_text()
+    before = sum(_pages(lab, visitor).values())
+    assert before < 30
+    stack.worker("new", **environment)
+    found = job.get(timeout=50)
+    assert (found["done"], found["left"]) == (40, 0)
+    pages = _pages(lab, visitor)
+    assert set(pages) == set(range(40))
+    # A process that is killed takes what it has not told of with it.
+    killed = (name, pool) == ("SIGQUIT", "processes")
+    assert killed or set(pages.values()) == {1}
 
 
 @pytest.fixture

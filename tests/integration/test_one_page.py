@@ -1,6 +1,7 @@
 """Every field of a job, as a worker takes it."""
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -154,6 +155,26 @@ def test_a_site_that_wants_a_pause_gets_it_and_no_proxy_is_blamed(crew: Crew) ->
     session = crew.sessions.get("s")
     assert session
     assert session.errors == 0
+
+
+def _text(value: object) -> str:
+    assert isinstance(value, bytes)
+    return value.decode()
+
+
+def test_a_block_that_says_for_how_long_bans_its_proxy_for_that_time(
+    crew: Crew,
+) -> None:
+    query = "times=1&after=3000&with=403"
+    url = f"{crew.lab.site}/limited/angry?{query}"
+
+    page = crew.do("scrape", url=url, session="s")
+
+    assert (page["text"], page["tries"], page["generation"]) == ("welcome", 2, 2)
+    [bans] = crew.redis.scan_iter(f"{{{crew.pool}}}:b:*")
+    [until] = [_text(one).split(":") for one in crew.redis.hvals(bans)]
+    assert int(until[0]) / 1000 - time.time() > 2900
+    assert crew.do("scrape", url=f"{crew.lab.site}/whoami")["tries"] == 1
 
 
 def test_a_block_moves_the_session_and_counts_on_it(crew: Crew) -> None:

@@ -8,7 +8,7 @@ from redis import Redis
 
 from limpet.errors import NoProxyAvailable
 from limpet.keys import Keys
-from proxies import HealthPolicy, Outcome, ProxyPool, ProxyRecord
+from proxies import HealthPolicy, Outcome, ProxyPool, ProxyRecord, Tried
 from sessions import SessionManager
 
 Managers = Callable[..., SessionManager]
@@ -186,11 +186,11 @@ def test_a_test_from_outside_heals_or_hurts(
 ) -> None:
     manager, proxy = down
 
-    states = [pool.report(proxy.id, Outcome.OK, 0.1) for _ in range(2)]
+    states = [pool.report(proxy.id, Tried(Outcome.OK, 0.1)).state for _ in range(2)]
 
     assert states[0] == "degraded"
     assert manager.acquire("a", hold=30).proxy.id == proxy.id
-    assert pool.report("0123456789", Outcome.OK, 0.1) == ""
+    assert pool.report("0123456789", Tried(Outcome.OK, 0.1)).state == ""
 
 
 def test_recent_failures_slide_out_of_the_window(
@@ -254,7 +254,7 @@ def test_a_test_that_says_nothing_leaves_the_cool_down_alone(
     manager_of(health=ONCE).release(lease, Outcome.FAULT)
     record = ProxyRecord(lease.proxy)
 
-    pool.report(record.id, Outcome.BLOCKED, 0.1)
+    pool.report(record.id, Tried(Outcome.BLOCKED, 0.1))
 
     [status] = pool.status([record])
     assert (status.state, status.due > 20) == ("unhealthy", True)

@@ -7,7 +7,7 @@ from cryptography.fernet import Fernet
 from redis import Redis
 
 from limpet.sealing import Sealer
-from proxies import Outcome, Proxy, ProxyPool, ProxyRecord
+from proxies import Outcome, Proxy, ProxyPool, ProxyRecord, Tried
 from proxies.store import ProxyStore
 
 OLD, NEW = Fernet.generate_key().decode(), Fernet.generate_key().decode()
@@ -53,7 +53,7 @@ def test_a_dead_proxy_is_tried_at_once_for_a_new_password_and_not_for_a_new_seal
     pool = pool_with(redis, OLD)
     pool.publish([RECORD])
     for _ in range(3):
-        pool.report(RECORD.id, Outcome.REFUSED, 0.1)
+        pool.report(RECORD.id, Tried(Outcome.REFUSED, 0.1))
     assert pool.status([RECORD])[0].state == "dead"
 
     renewed = replace(RECORD, proxy=replace(RECORD.proxy, password=password))
@@ -92,8 +92,8 @@ def test_a_dead_proxy_that_is_published_unchanged_refuses_as_before(
     pool = pool_with(redis)
     pool.publish([RECORD])
     for _ in range(3):
-        pool.report(RECORD.id, Outcome.REFUSED, 0.1)
+        pool.report(RECORD.id, Tried(Outcome.REFUSED, 0.1))
 
     pool.publish([RECORD])
 
-    assert pool.report(RECORD.id, Outcome.REFUSED, 0.1) == "dead"
+    assert pool.report(RECORD.id, Tried(Outcome.REFUSED, 0.1)).state == "dead"

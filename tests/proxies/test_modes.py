@@ -40,6 +40,21 @@ def test_a_ban_is_longer_each_time(pool_of: Pools, redis: Redis) -> None:
     assert redis.ttl(key) > 86_400
 
 
+@pytest.mark.parametrize(("asked", "seconds"), [(5, 600), (700, 1200), (3600, 4800)])
+def test_a_ban_lasts_as_long_as_the_site_says_at_least(
+    pool_of: Pools, redis: Redis, asked: float, seconds: int
+) -> None:
+    _, manager = pool_of([record(1)])
+    leases = [manager.acquire(None, hold=30, domain="shop.example") for _ in range(2)]
+
+    for lease, ban in zip(leases, (0, asked), strict=True):
+        manager.release(lease, Outcome.BLOCKED, domain="shop.example", ban=ban)
+
+    [now, _] = redis.time()
+    until = _text(redis.hget(f"{KEYS.bans}shop.example", record(1).id)).split(":")[0]
+    assert int(until) / 1000 - int(now) == pytest.approx(seconds, abs=5)
+
+
 def _text(value: object) -> str:
     assert isinstance(value, bytes)
     return value.decode()

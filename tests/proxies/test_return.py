@@ -9,7 +9,15 @@ from redis import Redis
 
 from limpet.errors import InvalidSelection, NoProxyAvailable, SessionLost
 from limpet.keys import Keys
-from proxies import HealthPolicy, Outcome, Proxy, ProxyPool, ProxyRecord, Selection
+from proxies import (
+    HealthPolicy,
+    Outcome,
+    Proxy,
+    ProxyPool,
+    ProxyRecord,
+    Selection,
+    Tried,
+)
 from proxies.store import MAX_INDEXES, ProxyStore
 from sessions import SessionManager
 from sessions.session import Sticky
@@ -23,7 +31,7 @@ def _trip(redis: Redis, pool: ProxyPool, records: list[ProxyRecord]) -> None:
     """Let all of *records* fail, and their cool-downs end."""
     for record in records:
         for _ in range(3):
-            pool.report(record.id, Outcome.FAULT, 1)
+            pool.report(record.id, Tried(Outcome.FAULT, 1))
     redis.zadd(KEYS.cooling, {record.id: 1 for record in records})
 
 

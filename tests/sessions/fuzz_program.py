@@ -12,7 +12,15 @@ from typing import Any
 
 from limpet.connection import connect
 from limpet.errors import LimpetError, StoreUnavailable
-from proxies import HealthPolicy, Outcome, Proxy, ProxyPool, ProxyRecord, Selection
+from proxies import (
+    HealthPolicy,
+    Outcome,
+    Proxy,
+    ProxyPool,
+    ProxyRecord,
+    Selection,
+    Tried,
+)
 from proxies.store import ProxyStore
 from sessions import Lease, Reason, SessionManager, SessionPolicy
 from sessions.operation import Tally
@@ -166,7 +174,7 @@ class Fuzzer:
 
     def report(self) -> None:
         outcome = self.luck.choice([Outcome.OK, Outcome.OK, *Outcome])
-        self.pool.report(self.record().id, outcome, self.luck.random())
+        self.pool.report(self.record().id, Tried(outcome, self.luck.random()))
 
     # --- what the operations are made of ----------------------------------------
 

@@ -18,7 +18,10 @@ KEYS = Keys("default")
 def events(redis: Redis) -> list[str]:
     """Return the audit events, the oldest first, as words."""
     found = SessionStore(redis, "default").audit(1000)
-    return [" ".join(fields.values()) for _, fields in reversed(found)]
+    return [
+        " ".join(value for name, value in fields.items() if name != "ended")
+        for _, fields in reversed(found)
+    ]
 
 
 def test_what_happens_to_sessions_is_told(

@@ -10,6 +10,7 @@ from limpet.errors import SessionBusy
 from limpet.keys import Keys
 from proxies import HealthPolicy, Outcome, ProxyPool, ProxyRecord
 from sessions import SessionManager
+from sessions.state import StatePatch
 
 Managers = Callable[..., SessionManager]
 KEYS = Keys("default")
@@ -34,8 +35,9 @@ def test_the_clean_up_leaves_sessions_that_were_used_since(
     manager_of: Managers, redis: Redis
 ) -> None:
     manager = manager_of()
-    manager.release(manager.acquire("used", hold=30))
-    manager.release(manager.acquire("idle", hold=30))
+    for name in ("used", "idle"):
+        cookies: StatePatch = {"cookies": [{"name": "c", "value": "1"}]}
+        manager.release(manager.acquire(name, hold=30), patch=cookies)
     redis.zadd(KEYS.expiry, {"used": 1, "idle": 1})
     redis.hset(KEYS.session("idle"), "x", 1)
 
@@ -44,6 +46,8 @@ def test_the_clean_up_leaves_sessions_that_were_used_since(
     assert (step.sessions, manager.stats().sessions) == (1, 1)
     assert not manager.acquire("used", hold=30).created
     assert manager.stats().expired_waiting == 0
+    kept = [redis.exists(KEYS.state(name)) for name in ("used", "idle")]
+    assert kept == [1, 0]
 
 
 def test_the_clean_up_never_takes_a_session_in_use(
@@ -120,20 +124,6 @@ def test_each_further_cool_down_is_longer(
 
     for wait, most in zip(waits, (100, 200, 400), strict=True):
         assert most / 2 - 1 <= wait <= most
-
-
-def test_a_snapshot_says_what_the_pool_holds(
-    manager: SessionManager, redis: Redis
-) -> None:
-    manager.acquire("held", hold=30)
-    manager.release(manager.acquire("free", hold=30), Outcome.OK)
-
-    manager.snapshot()
-
-    found: Any = redis.xrange(KEYS.snapshots)
-    [(_, fields)] = found
-    wanted = {"sessions": 2, "leases": 1, "proxies_up": 5, "created": 2, "acquired": 2}
-    assert {name: int(fields[name.encode()]) for name in wanted} == wanted
 
 
 def _times(redis: Redis) -> list[int]:

@@ -111,15 +111,15 @@ def fetcher() -> Fetcher:
 
 
 @pytest.fixture
-def proxy_with() -> Iterator[Callable[[str], int]]:
+def proxy_with() -> Iterator[Callable[..., int]]:
     """Start a proxy for user ``üser`` with a password; return its port."""
     with ExitStack() as running:
 
-        def start(password: str) -> int:
+        def start(password: str, *more: str) -> int:
             process = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "lab.proxy", "--exit-address", "127.0.7.9"),
-                    *("--user", "üser", "--password", password),
+                    *("--user", "üser", "--password", password, *more),
                 ],
                 stdout=subprocess.PIPE,
                 text=True,

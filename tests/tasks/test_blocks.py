@@ -127,11 +127,18 @@ def test_retry_after_is_seconds_or_a_date(
 def test_a_block_says_when_to_come_back_and_becomes_an_error() -> None:
     judged = Blocks().judge(page(429, headers={"retry-after": "17"}))
 
-    assert judged.block == Block("status 429", 17)
+    assert judged.block == Block("status 429", 17, limits=True)
     error = judged.block.error()
     assert (error.blame, error.kind, error.retry_after) == (Blame.BLOCK, "blocked", 17)
     assert pickle.loads(pickle.dumps(error)).retry_after == 17
     assert str(error) == "blocked (blame: block): status 429"
+
+
+def test_who_is_banned_for_a_time_does_not_wait_for_it() -> None:
+    judged = Blocks().judge(page(403, headers={"retry-after": "17"}))
+
+    assert judged.block == Block("status 403", 17, limits=False)
+    assert judged.block.error().retry_after is None
 
 
 def test_a_job_adds_rules_and_takes_others_away() -> None:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from http.cookiejar import Cookie
 
+import pytest
 from requests.cookies import RequestsCookieJar
 from requests.cookies import create_cookie as untyped
 
@@ -54,3 +55,80 @@ def test_expired_cookies_are_left_behind() -> None:
     old = {"name": "a", "value": "1", "domain": "x.example", "expires": 1}
 
     assert list(cookies.to_jar([old])) == []
+
+
+def shown(there: str, line: str, url: str) -> str:
+    """Return what *url* is shown of a cookie that was set *there*, in another jar."""
+    jar = cookies.to_jar()
+    cookies.take(jar, there, [line])
+    return cookies.header(cookies.to_jar(cookies.to_json(jar)), url)
+
+
+@pytest.mark.parametrize(
+    ("there", "line", "here"),
+    [
+        ("http://shop.test/", "a=1", "http://user.shop.test/"),
+        ("http://user.shop.test/", "a=1", "http://shop.test/"),
+        ("http://evil.co.uk/", "a=1; Domain=co.uk", "http://bank.co.uk/"),
+        ("http://evil.co.uk/", "a=1; Domain=.co.uk", "http://bank.co.uk/"),
+        ("http://evil.github.io/", "a=1; Domain=github.io", "http://bank.github.io/"),
+        ("http://evil.com/", "a=1; Domain=com", "http://bank.com/"),
+        ("http://evil.com./", "a=1; Domain=com.", "http://bank.com./"),
+        ("http://evil.test/", "a=1; Domain=bank.test", "http://bank.test/"),
+        ("http://evil.kobe.jp/", "a=1; Domain=evil.kobe.jp", "http://b.evil.kobe.jp/"),
+        ("http://1.2.3.4/", "a=1; Domain=3.4", "http://9.9.3.4/"),
+        ("http://a.3.4/", "a=1; Domain=3.4", "http://9.9.3.4/"),
+        ("http://[2001:db8::1]/", "a=1; Domain=1]", "http://[2001:db8::1]/"),
+        ("http://shop.test/", "a=1; Secure", "https://shop.test/"),
+        ("http://shop.test/", "__Secure-a=1", "http://shop.test/"),
+        ("https://shop.test/", "__Host-a=1; Path=/", "https://shop.test/"),
+        ("https://shop.test/", "__Host-a=1; Secure", "https://shop.test/"),
+        ("https://shop.test/", "__hOst-a=1; Secure; Path=/x", "https://shop.test/x/"),
+        (
+            "https://shop.test/",
+            "__Host-a=1; Secure; Path=/; Domain=shop.test",
+            "https://user.shop.test/",
+        ),
+    ],
+)
+def test_a_cookie_does_not_go_where_it_does_not_belong(
+    there: str, line: str, here: str
+) -> None:
+    assert not shown(there, line, here)
+
+
+@pytest.mark.parametrize(
+    ("there", "line", "here"),
+    [
+        ("http://shop.test/", "a=1", "http://shop.test/x"),
+        ("http://shop.test:81/", "a=1", "http://shop.test:82/"),
+        ("http://user.shop.test/", "a=1; Domain=shop.test", "http://shop.test/"),
+        ("http://Shop.test/", "a=1; Domain=SHOP.test", "http://me.shop.test/"),
+        ("http://a.evil.co.uk/", "a=1; Domain=evil.co.uk", "http://b.evil.co.uk/"),
+        ("http://me.github.io/", "a=1; Domain=me.github.io", "http://me.github.io/"),
+        # Whose own name is a suffix gets back what it has set, and it alone.
+        ("http://github.io/", "a=1; Domain=github.io", "http://github.io/"),
+        ("http://1.2.3.4/", "a=1; Domain=1.2.3.4", "http://1.2.3.4/"),
+        ("http://[2001:db8::1]/", "a=1", "http://[2001:db8::1]:81/"),
+        ("http://shop/", "a=1", "http://shop:81/"),
+        ("http://shop/", "a=1; Domain=shop", "http://shop/"),
+        ("https://shop.test/", "__Secure-a=1; Secure", "https://shop.test/"),
+        ("https://shop.test/", "__Host-a=1; Secure; Path=/", "https://shop.test/x"),
+    ],
+)
+def test_a_cookie_goes_where_it_belongs(there: str, line: str, here: str) -> None:
+    assert shown(there, line, here).endswith("a=1")
+
+
+def test_a_cookie_of_a_browser_without_a_dot_is_for_its_host_alone() -> None:
+    browser_s = {"name": "a", "value": "1", "domain": "shop.test", "path": "/"}
+    jar = cookies.to_jar([browser_s])
+
+    assert cookies.header(jar, "http://shop.test/") == "a=1"
+    assert not cookies.header(jar, "http://user.shop.test/")
+
+
+def test_a_cookie_that_was_kept_for_a_whole_suffix_is_for_nobody() -> None:
+    jar = cookies.to_jar([{"name": "a", "value": "1", "domain": ".co.uk"}])
+
+    assert not cookies.header(jar, "http://bank.co.uk/")

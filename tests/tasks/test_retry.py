@@ -16,6 +16,7 @@ from limpet.errors import (
     SessionBusy,
     SessionLost,
     StoreUnavailable,
+    WorkerExhausted,
 )
 from limpet.jobs import ScrapeJob
 from limpet.settings import Settings
@@ -53,6 +54,15 @@ def test_waiting_for_a_session_burns_no_try() -> None:
     assert min(waits) < 0.11
 
 
+def test_waiting_for_a_worker_s_sockets_burns_no_try() -> None:
+    history = History(time.time())
+
+    after, wait = history.after(WorkerExhausted("sockets (EMFILE)"), JOB, CONFIG)
+
+    assert (after.met, after.waits) == ((), 1)
+    assert 0 <= wait <= 1
+
+
 def test_waiting_for_a_domain_burns_no_try_and_lasts_as_long_as_told() -> None:
     told = {"rate": 7.0, "paused": 20.0, "concurrency": 40.0}
     waits = {}
@@ -77,9 +87,9 @@ def test_what_no_other_run_can_cure_is_final() -> None:
 
 
 def test_a_job_that_waited_too_long_has_failed() -> None:
-    old = History(since=time.time() - 99.9, waits=20)
+    old = History(since=time.time() - 100.5, waits=20)
 
-    with pytest.raises(JobFailed, match=r"in 99.9 s: .*in use by another job"):
+    with pytest.raises(JobFailed, match=r"in 100\.\d s: .*in use by another job"):
         old.after(SessionBusy("p", "s", 1), JOB, CONFIG)
 
 

@@ -1,14 +1,16 @@
 """What a worker is refused before it begins, and where plain producers reach it."""
 
 import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from celery import Task
+from celery.concurrency import get_implementation
 
 from limpet.errors import ConfigurationError
 from tasks.app import App
-from tasks.starting import pool_problem, queue_problem
+from tasks.starting import pool_problem
 
 if TYPE_CHECKING:
     from tests.conftest import Stack
@@ -29,6 +31,12 @@ def test_an_async_task_is_refused_when_it_is_registered() -> None:
         async def soon() -> None:
             await asyncio.sleep(0)
 
+    with pytest.raises(ConfigurationError, match=r"task '\S+\.unnamed' is an `async"):
+
+        @app.task(lazy=False)
+        async def unnamed() -> None:
+            await asyncio.sleep(0)
+
     with pytest.raises(ConfigurationError, match="task 'late' is an `async def`"):
         app.register_task(Late())
 
@@ -41,15 +49,60 @@ def test_a_queue_that_does_not_exist_is_an_error_that_lists_those_that_do(
     assert done.returncode == 1
     assert done.stderr.strip().splitlines()[-1] == (
         "limpet: -Q: there is no queue 'rendr'; did you mean render? "
-        "(queues: scrape, render, upkeep, celery)"
+        "(queues: scrape, render, upkeep, webhooks, celery)"
     )
 
 
-def test_green_pools_are_refused_with_a_reason() -> None:
-    assert "-P gevent: such a worker never takes over" in pool_problem(
-        "celery.concurrency.gevent:TaskPool"
-    )
-    assert pool_problem("threads") == queue_problem("scrape,upkeep") == ""
+REFUSED = "such a worker never takes over what a dead one held"
+#: What Celery asks of the library before it looks at our app.
+STUB = "def patch_all():\n    pass\nmonkey_patch = patch_all\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [
+        ("gevent", "-P {}"),
+        ("eventlet", "--pool={}"),
+        ("gevent", "CELERY_WORKER_POOL"),
+    ],
+)
+def test_a_worker_with_a_green_pool_is_refused_with_a_reason(
+    stack: "Stack", tmp_path: Path, name: str, how: str
+) -> None:
+    library = tmp_path / "stub" / name
+    library.mkdir(parents=True)
+    (library / "__init__.py").write_text(STUB)
+    for module in ("monkey", "signal", "debug"):
+        (library / f"{module}.py").write_text(STUB)
+    (library.parent / "greenlet.py").write_text("class GreenletExit(Exception): pass")
+    path = {"PYTHONPATH": f"{stack.environment['PYTHONPATH']}:{library.parent}"}
+    by_option = "{}" in how
+    options = how.format(name).split() if by_option else []
+    if not by_option:
+        path[how] = name
+
+    done = stack.run("-m", "celery", "-A", "tasks", "worker", *options, **path)
+
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines()[-1].startswith(f"limpet: -P {name}: ")
+    assert REFUSED in done.stderr
+
+
+def test_a_green_pool_is_refused_where_its_library_is_not_installed(
+    stack: "Stack",
+) -> None:
+    command = ("-m", "celery", "-A", "tasks", "worker")
+
+    done = stack.run(*command, CELERY_WORKER_POOL="gevent")
+
+    assert done.returncode == 1
+    assert REFUSED in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["threads", "processes", "solo"])
+def test_other_pools_are_not_refused(name: str) -> None:
+    assert pool_problem(get_implementation(name)) == ""
 
 
 def test_who_takes_scrape_takes_what_an_app_sends_without_a_queue(

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from kombu import Connection, Consumer, Producer, Queue
+from kombu.transport.redis import Transport as StockTransport
 from redis import Redis
 
 from tasks.transport import Channel, Transport
@@ -30,7 +31,8 @@ def connect(broker: Redis, redis_port: int) -> Iterator[Connect]:
 
     def one(*, stock: bool = False, **options: Any) -> Connection:
         url = f"redis://127.0.0.1:{redis_port}/3"
-        transport = None if stock else Transport
+        # By its class: its name is ours by now.
+        transport = StockTransport if stock else Transport
         made.append(Connection(url, transport=transport, transport_options=options))
         return made[-1]
 
@@ -194,6 +196,26 @@ def test_only_who_is_not_heard_of_loses_its_messages(
     )
 
 
+def test_what_a_stock_worker_gave_back_is_not_taken_from_who_has_it_now(
+    connect: Connect, broker: Redis, eventually: Callable[..., None]
+) -> None:
+    _publish(connect(stock=True), 0)
+    options = {"visibility_timeout": 1, "sweep_gap": 60}
+    [dead] = _drain(connect(**options), 1, ack=False)
+    stock: Any = connect(stock=True).channel()
+    stock.qos.restore_by_tag(dead.delivery_tag)
+    [held] = _drain(connect(stock=True), 1, ack=False)
+    other: Any = connect(**options).channel()
+
+    def swept() -> bool:
+        other.qos.restore_visible(num=10)
+        return not broker.exists("unacked_ours")
+
+    eventually(swept, within=20)
+    assert broker.llen("scrape") == 0
+    assert broker.hkeys("unacked") == [held.delivery_tag.encode()]
+
+
 def test_after_an_outage_nothing_is_taken_away_before_workers_could_be_heard(
     connect: Connect, broker: Redis
 ) -> None:
@@ -252,4 +274,24 @@ def test_who_asks_without_waiting_loses_nothing_either(
     message.ack()
     assert channel.basic_get("scrape", no_ack=True) is not None
     assert channel.basic_get("scrape") is None
+    assert broker.hlen("unacked") == 0
+
+
+def test_acks_of_a_lost_connection_that_is_cleared_away_are_kept(
+    connect: Connect, broker: Redis
+) -> None:
+    _publish(connect(stock=True), 0)
+    connection = connect()
+    [one] = _drain(connection, 1, ack=False)
+    channel = one.channel
+    channel.qos._delivered.clear()
+    # As Celery does when a connection is lost: its transport knows of it no more.
+    connection.collect()
+    channel._disconnect_pools()
+    channel.outbox.acks.append(one.delivery_tag)
+
+    channel.flush()
+
+    assert list(channel.outbox.acks) == [one.delivery_tag]
+    _drain(connect(), 1)
     assert broker.hlen("unacked") == 0

@@ -119,18 +119,24 @@ def test_it_is_tried_again_with_the_same_id_and_body_until_it_is_taken(
     assert {sent.path for sent in receiver.sent} == {receiver.sent[0].path}
 
 
-def test_a_receiver_that_is_gone_is_asked_once(
+def test_a_receiver_that_is_gone_is_asked_once_and_its_webhook_is_kept(
     stack: "Stack", receiver: "Receiver", announce: Announce, eventually: Eventually
 ) -> None:
+    stack.manage("migrate")
     stack.worker(**QUICK)
     receiver.answers = [(410, {})]
 
-    announce(_over("job-1"))
+    [delivery] = announce(_over("job-1"))
 
     log = stack.log("worker")
     eventually(lambda: "webhook_failed" in log.read_text(), within=90)
     assert "given up after 1 try in 0." in log.read_text()
     assert len(receiver.sent) == 1
+    # The letter is written a moment after that line.
+    eventually(lambda: stack.manage("dead", "show", str(delivery)).returncode == 0)
+    assert "S3cret" not in stack.manage("dead", "show", str(delivery)).stdout
+    assert stack.manage("dead", "retry", str(delivery)).returncode == 0
+    eventually(lambda: len(receiver.sent) == 2, within=30)
 
 
 def test_a_job_that_ran_twice_is_announced_once(
@@ -143,7 +149,7 @@ def test_a_job_that_ran_twice_is_announced_once(
     ids = announce(*[_over("job-1")] * 4)
 
     assert len(set(ids)) == 1
-    assert Redis(port=redis_port, db=0).llen("upkeep") == 1
+    assert Redis(port=redis_port, db=0).llen("webhooks") == 1
     stack.worker(**QUICK)
     eventually(lambda: len(receiver.sent) == 1, within=90)
     announce(_over("job-1", "given up, this time"), _over("job-2"))
@@ -178,13 +184,13 @@ def test_messages_that_are_there_twice_are_in_effect_once(
     receiver.delays = [0.5]
     app = stack.app()
     for _ in range(6):
-        app.send_task("webhook", kwargs=job, task_id="same", queue="upkeep")
+        app.send_task("webhook", kwargs=job, task_id="same", queue="webhooks")
 
     stack.worker("one", **QUICK)
     stack.worker("two", **QUICK)
 
     broker = Redis(port=redis_port, db=0)
-    eventually(lambda: broker.exists("upkeep", "unacked") == 0, within=90)
+    eventually(lambda: broker.exists("webhooks", "unacked") == 0, within=90)
     assert redis.get("{default}:wh:same") == b"done"
     assert len(receiver.sent) == 1
 
@@ -226,13 +232,13 @@ def test_no_secret_is_in_the_queue_in_a_log_or_on_a_page(
 ) -> None:
     announce(_over("job-1"))
     broker = Redis(port=redis_port, db=0)
-    [queued] = broker.lrange("upkeep", 0, -1)
+    [queued] = broker.lrange("webhooks", 0, -1)
     receiver.answers = [(500, {}), (503, {"Retry-After": "4"})]
     stack.worker(**QUICK)
     eventually(lambda: len(receiver.sent) == 2, within=90)
     inspect = stack.app().control.inspect(timeout=0.5)
     shown = str([inspect.active(), inspect.reserved(), inspect.scheduled()])
-    [waiting] = broker.hvals("unacked")
+    [waiting] = [*broker.hvals("unacked"), *broker.hvals("unacked_waiting")]
     eventually(lambda: len(receiver.sent) == 3, within=30)
     log = stack.log("worker")
     eventually(lambda: "webhook_delivered" in log.read_text())
@@ -253,7 +259,7 @@ def test_bad_arguments_are_one_clear_line(
     stack.worker(**QUICK)
     bad = {"to": "ftp://h/S3cret", "body": 1, "poool": "x"}
 
-    stack.app().send_task("webhook", kwargs=bad, queue="upkeep")
+    stack.app().send_task("webhook", kwargs=bad, queue="webhooks")
 
     log = stack.log("worker")
     eventually(lambda: "job_refused" in log.read_text(), within=90)
