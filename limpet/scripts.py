@@ -8,7 +8,7 @@ that the script names, or that it names until there are ``later_keys``.
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
@@ -18,6 +18,7 @@ from redis import Redis
 from redis.exceptions import NoScriptError
 
 from limpet.keys import lua_locals
+from limpet.lines import Arg, send
 
 _INCLUDE: Final = re.compile(r"^--@include (\w+)/(\w+)$", re.MULTILINE)
 _INSERT: Final = re.compile(r"^ *--@insert (\w+)$", re.MULTILINE)
@@ -69,22 +70,16 @@ class Script:
         self.source = source(package, name, inserts)
         self.sha = hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
 
-    def __call__(
-        self, client: Redis, keys: list[str], args: list[str | int | float | bytes]
-    ) -> object:
+    def __call__(self, client: Redis, keys: list[str], args: list[Arg]) -> object:
         """Run on *client*; a flushed script cache or a new replica costs one reload."""
-        # evalsha() is blocked in a Cluster's pipelines; this is the same everywhere.
-        send: Callable[..., object] = client.execute_command
         command = self.command(keys, args)
         for _ in range(_RELOADS):
             try:
-                return send(*command)
+                return send(client, command)
             except NoScriptError:
                 client.script_load(self.source)
-        return send(*command)
+        return send(client, command)
 
-    def command(
-        self, keys: list[str], args: list[str | int | float | bytes]
-    ) -> list[str | int | float | bytes]:
+    def command(self, keys: list[str], args: list[Arg]) -> list[Arg]:
         """Return the whole command, for a pipeline; the script may not be loaded."""
         return ["EVALSHA", self.sha, len(keys), *keys, *args]

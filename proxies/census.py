@@ -7,6 +7,9 @@ from typing import Final, Self
 
 #: Fields of a live proxy that a census looks at.
 FIELDS: Final = ("state", "sessions")
+_STATES: Final = frozenset({"unknown", "healthy", "degraded", "unhealthy", "dead"})
+#: No proxy has as many sessions.
+_MOST: Final = 2**31
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +18,8 @@ class Census:
 
     *states* are scaled up where only some were looked at; *sessions_skew* is the most
     on one proxy in times of the mean, 0 without sessions. *loads* are the sessions on
-    each of those that may be chosen and were looked at, the fewest first.
+    each of those that may be chosen and were looked at, the fewest first. The *damaged*
+    ones cannot be read, and count as not there.
     """
 
     states: dict[str, int]
@@ -25,21 +29,26 @@ class Census:
     sessions_mean: float
     sessions_skew: float
     loads: Sequence[int]
+    damaged: int = 0
 
     @classmethod
-    def of(cls, groups: Sequence[tuple[int, Sequence[Mapping[str, str]]]]) -> Self:
+    def of(
+        cls, groups: Sequence[tuple[int, Sequence[Mapping[str, str] | None]]]
+    ) -> Self:
         """Make it of groups: how many there are, and those that were looked at.
 
-        The first group are the ones that may be chosen.
+        The first group are the ones that may be chosen. A row is empty for a proxy that
+        went meanwhile, and `None` for one that cannot be read.
         """
         states: Counter[str] = Counter()
-        for number, rows in groups:
-            found = Counter(row["state"] for row in rows if row)
-            looked_at = found.total()
+        read = [[_read(row) for row in rows if row != {}] for _, rows in groups]
+        for (number, _), rows in zip(groups, read, strict=True):
+            found = Counter(state for state, _ in filter(None, rows))
+            looked_at = len(rows)
             for state, count in found.items():
                 # Of a group that was looked at whole this changes nothing.
                 states[state] += round(count * max(number, looked_at) / looked_at)
-        loads = sorted(int(row["sessions"]) for row in groups[0][1] if row)
+        loads = sorted(sessions for _, sessions in filter(None, read[0]))
         mean = sum(loads) / len(loads) if loads else 0.0
         return cls(
             states=dict(sorted(states.items())),
@@ -49,4 +58,14 @@ class Census:
             sessions_mean=round(mean, 2),
             sessions_skew=round(max(loads) / mean, 3) if mean else 0.0,
             loads=loads,
+            damaged=sum(row is None for rows in read for row in rows),
         )
+
+
+def _read(row: Mapping[str, str] | None) -> tuple[str, int] | None:
+    """Return state and sessions of a proxy, `None` if that is not what is there."""
+    try:
+        state, sessions = (row or {})["state"], int((row or {})["sessions"])
+    except (KeyError, ValueError):
+        return None
+    return (state, sessions) if state in _STATES and 0 <= sessions < _MOST else None

@@ -146,7 +146,9 @@ class ProxyPool:
     def strangers(
         self, known: Callable[[Collection[str]], Collection[str]]
     ) -> list[str]:
-        """Return the proxies in Redis that are not *known*, but for removed ones.
+        """Return the proxies in Redis that are not *known*.
+
+        Not those that were removed and wait for their last session or lease.
 
         *known* says which of some ids the inventory has. It is asked after Redis:
         whoever adds a proxy tells the inventory first. For commands, not for jobs.
@@ -154,7 +156,7 @@ class ProxyPool:
         found = set(self._store.ids())
         ids = sorted(found.difference(known(found)))
         rows = zip(ids, self._store.live(ids), strict=True)
-        return [one for one, row in rows if row and row.get("mode") != "removed"]
+        return [one for one, row in rows if row and not _waits(row)]
 
     def census(self, most: int) -> Census:
         """Count the proxies in Redis by state, of up to *most* usable and cooling ones.
@@ -184,6 +186,13 @@ class ProxyPool:
         """Tell how a test of a proxy went; return how it stands then."""
         return self._store.report(proxy_id, tried, self._health)
 
+    def bans(self, proxy_id: str) -> list[tuple[str, float]]:
+        """Return the domains that block a proxy, and until when in Unix seconds.
+
+        A hundred at most: those that block it longest, which come first.
+        """
+        return [(name, until / 1000) for name, until in self._store.bans(proxy_id)]
+
     def status(self, records: Sequence[ProxyRecord]) -> list[ProxyStatus]:
         """Return how each of *records* is doing, in their order. Takes no probe."""
         now = self._store.now_ms()
@@ -193,6 +202,11 @@ class ProxyPool:
             _status(record, row, now, window)
             for record, row in zip(records, rows, strict=True)
         ]
+
+
+def _waits(row: dict[str, str]) -> bool:
+    counts = {row.get("sessions"), row.get("inflight")}
+    return row.get("mode") == "removed" and counts != {"0"}
 
 
 def _row(record: ProxyRecord, url: str, same: str) -> tuple[str | int | float, ...]:

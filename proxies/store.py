@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from redis import Redis
 
-from limpet.connection import STORE_ERRORS, store_error
-from limpet.errors import ConfigurationError, InvalidSelection
+from limpet.connection import STORE_ERRORS, as_text, store_error
+from limpet.errors import ConfigurationError, InvalidSelection, StoreDamaged
 from limpet.keys import POOLS, Keys
 from limpet.scripts import Script
 from proxies.health import HealthPolicy, Standing, Tried
@@ -135,7 +135,18 @@ class ProxyStore:
                 rows = pipe.execute()
         except STORE_ERRORS as error:
             raise store_error(error) from None
-        return [{k.decode(): v.decode() for k, v in row.items()} for row in rows]
+        return [{as_text(k): as_text(row[k]) for k in row} for row in rows]
+
+    def bans(self, proxy_id: str) -> list[tuple[str, int]]:
+        """Return the domains that block the proxy, and until when in ms."""
+        key, now = self._keys.banned_by + proxy_id, self.now_ms()
+        try:
+            found: Any = self._client.zrange(
+                key, "+inf", f"({now}", desc=True, byscore=True, withscores=True
+            )
+        except STORE_ERRORS as error:
+            raise store_error(error) from None
+        return [(name.decode("utf-8", "replace"), int(until)) for name, until in found]
 
     def ids(self) -> Iterator[str]:
         """Yield the id of every proxy that Redis knows, in no order, some twice.
@@ -151,11 +162,11 @@ class ProxyStore:
 
     def sample(
         self, most: int, fields: Sequence[str]
-    ) -> list[tuple[int, list[dict[str, str]]]]:
+    ) -> list[tuple[int, list[dict[str, str] | None]]]:
         """Return of the usable and of the cooling proxies how many, and some of them.
 
         Up to *most* of each, drawn by lot if there are more, with those *fields*; a
-        proxy that went meanwhile is an empty dict.
+        proxy that went meanwhile is an empty dict, one that cannot be read `None`.
         """
         groups = []
         try:
@@ -164,24 +175,19 @@ class ProxyStore:
                     pipe.zcard(key)
                     pipe.zrandmember(key, most)
                     number, ids = pipe.execute()
-                groups.append(
-                    (number, self._some([one.decode() for one in ids], fields))
-                )
+                groups.append((number, self._some(map(as_text, ids), fields)))
         except STORE_ERRORS as error:
             raise store_error(error) from None
         return groups
 
-    def _some(self, ids: Sequence[str], fields: Sequence[str]) -> list[dict[str, str]]:
+    def _some(
+        self, ids: Iterable[str], fields: Sequence[str]
+    ) -> list[dict[str, str] | None]:
         with self._client.pipeline(transaction=False) as pipe:
             for one in ids:
                 pipe.hmget(self._keys.live_proxy(one), list(fields))
-            rows = pipe.execute()
-        return [
-            dict(zip(fields, (value.decode() for value in row), strict=True))
-            if row[0] is not None
-            else {}
-            for row in rows
-        ]
+            rows = pipe.execute(raise_on_error=False)
+        return [_row(fields, row) for row in rows]
 
     def now_ms(self) -> int:
         """Return the server's time."""
@@ -218,3 +224,15 @@ def check_strategies(client: Redis, own: Path | None) -> None:
 
 def _ms(seconds: float) -> int:
     return round(seconds * 1000)
+
+
+def _row(
+    fields: Sequence[str], values: list[bytes | None] | Exception
+) -> dict[str, str] | None:
+    """Return what a proxy has of *fields*, `None` if it is no hash."""
+    if isinstance(values, Exception):
+        if isinstance(made := store_error(values), StoreDamaged):
+            return None
+        raise made from None
+    pairs = zip(fields, values, strict=True)
+    return {name: as_text(value) for name, value in pairs if value is not None}

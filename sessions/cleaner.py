@@ -11,6 +11,7 @@ from limpet.errors import (
     LimpetError,
     SessionCleanupError,
     SessionStoreError,
+    StoreDamaged,
     StoreUnavailable,
 )
 from sessions.keeper import SessionKeeper
@@ -168,6 +169,8 @@ class Cleaner:
         for tried in range(_TRIES):
             try:
                 return step(*said)
+            except StoreDamaged:
+                raise  # it would be so again
             except LimpetError as error:
                 report.errors += 1
                 log.warning("cleanup_step_failed", pool=self.pool, reason=str(error))

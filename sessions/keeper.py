@@ -1,7 +1,7 @@
 """Look after the sessions of a pool: what is not on a request's way."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from limpet.errors import (
@@ -15,18 +15,18 @@ from limpet.sealing import Sealer
 from proxies import ProxyPool, Selection
 from sessions.mover import SessionMover
 from sessions.operation import TEMPORARY
-from sessions.session import Expired, Reason, SessionInfo
+from sessions.session import Expired, Reason, Search, SessionInfo
 from sessions.state import SessionState, decode, encode
 from sessions.stats import PoolStats
 from sessions.store import SessionStore
 
-#: Sessions that one script of the clean-up looks at: about as long as the way to Redis
+#: Sessions that one step of the clean-up looks at: about as long as the way to Redis
 #: takes, so that hardly anybody sees that he waited. Half of it would double the work.
 _EXPIRE_STEP: Final = 25
 #: Sessions whose proxies are asked for at a time: about 1 ms of the server.
 _LOOK_STEP: Final = 500
 #: How long the clean-up rests after a batch, in times of what that took.
-_EXPIRE_REST: Final = 3.0
+_EXPIRE_REST: Final = 1.0
 
 
 class SessionKeeper(SessionMover):
@@ -116,16 +116,23 @@ class SessionKeeper(SessionMover):
         Those that expire first come first, or last; times that have grown since are
         put in order once they would have been over.
         """
-        total, names = self._store.page(start, count, last_first=last_first)
-        return total, self._infos(names)
+        total, rows = self._store.page(start, count, last_first=last_first)
+        return total, self._read(rows)
 
-    def find(self, prefix: str, most: int) -> tuple[Sequence[SessionInfo], bool]:
-        """Return up to *most* sessions whose names begin so, and whether these are all.
+    def find(self, prefix: str, most: int, cursor: int = 0) -> Search:
+        """Return up to *most* sessions whose names begin so, the one called so first.
 
-        Costs as much as there are sessions: for people, not for jobs.
+        Looks for a moment, in short steps: for people, not for jobs.
         """
-        names, complete = self._store.find(prefix, most)
-        return self._infos(names), complete
+        names, after = self._store.find(prefix, most + 1, cursor)
+        first = [] if cursor else [prefix]
+        wanted = list(dict.fromkeys([*first, *names]))
+        infos = self._infos(wanted[: most + 2])
+        return Search(
+            infos=infos[:most],
+            complete=not after and len(infos) <= most,
+            cursor=after if len(infos) <= most else 0,
+        )
 
     def of_proxy(
         self, proxy_id: str, most: int, *, looks: int
@@ -145,7 +152,11 @@ class SessionKeeper(SessionMover):
         return self._infos(sorted(found)[:most]), complete
 
     def _infos(self, names: Sequence[str]) -> Sequence[SessionInfo]:
-        rows = zip(names, self._store.fields(names), strict=True)
+        return self._read(zip(names, self._store.fields(names), strict=True))
+
+    def _read(
+        self, rows: Iterable[tuple[str, dict[str, str]]]
+    ) -> Sequence[SessionInfo]:
         return [SessionInfo.read(self.pool, name, row) for name, row in rows if row]
 
     def touch(self, session_id: str) -> bool:
@@ -204,20 +215,29 @@ class SessionKeeper(SessionMover):
         for info in self.all():
             if info.session.startswith(TEMPORARY):
                 continue
-            [fields] = self._store.fields([info.session])
-            version, blob = self._store.state(info.session)
-            if not fields or version is None:
-                continue
             try:
-                state = decode(version, blob, self._sealer)
+                found = self._copy(info)
             except (ConfigurationError, StateUnreadable):
                 if skip is None:
                     raise
                 skip(info.session)
                 continue
-            if blob:  # it may have been written since the fields were read
-                fields["v"] = str(version)
-            yield info.session, fields, state
+            if found:
+                yield found
+
+    def _copy(
+        self, info: SessionInfo
+    ) -> tuple[str, dict[str, str], SessionState] | None:
+        if info.damaged:
+            raise StateUnreadable
+        [fields] = self._store.fields([info.session])
+        version, blob = self._store.state(info.session)
+        if not fields or version is None:
+            return None
+        state = decode(version, blob, self._sealer)
+        if blob:  # it may have been written since the fields were read
+            fields["v"] = str(version)
+        return info.session, fields, state
 
     def restore(
         self,

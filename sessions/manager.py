@@ -37,8 +37,8 @@ LEASE_MARGIN: Final = 15.0
 class SessionManager(SessionKeeper):
     """The sessions of one pool. Thread-safe; any number of processes may have one.
 
-    Every method raises `StoreUnavailable` when Redis does not do its work. Times are in
-    seconds. *policy* and *selection* hold for whoever does not bring his own.
+    Every method raises `StoreUnavailable` when Redis is away. Times are in seconds.
+    *policy* and *selection* hold for whoever does not bring his own.
     """
 
     def __init__(  # noqa: PLR0913 - what it is made of
@@ -105,14 +105,15 @@ class SessionManager(SessionKeeper):
         patch: StatePatch | None = None,
         close: Reason | None = None,
         ban: float = 0.0,
+        rendered: float | None = None,
     ) -> int:
         """End the lease and say how the proxy did; return the state's version.
 
         *fault* is how much of a failure a fault counts for (0 to 1), *size* the bytes,
-        *url* the request's (kept without its query), *elapsed* its time; *patch*
-        replaces parts of the session's state. With *close* the session ends. A domain
-        that blocks the proxy does so for at least *ban* seconds.
-        The version is -1 when the session is gone: it was temporary, or closed.
+        *url* the request's (kept without its query), *elapsed* its time, *rendered*
+        that of a page in a browser; *patch* replaces parts of the state. With *close*
+        the session ends. A domain that blocks the proxy does so for *ban* seconds at
+        least. The version is -1 when the session is gone: closed, or temporary.
 
         Raises:
             LeaseLost: the lease ended before; nothing of the session was changed.
@@ -120,7 +121,8 @@ class SessionManager(SessionKeeper):
                 was not replaced, the lease has ended.
             StateTooLarge: the state was not kept; the lease has ended.
         """
-        give = Give(outcome, fault, elapsed, size, url, domain, ban=ban)
+        times = (elapsed, size, url, domain)
+        give = Give(outcome, fault, *times, ban=ban, rendered=rendered)
         give, fits = completed(give, lease, patch, close, self._sealer)
         reply = self._store.release(lease.session, lease.token, give)
         return released(lease, reply, fits=fits)
@@ -249,8 +251,6 @@ class SessionManager(SessionKeeper):
         for name in names:
             self.release(self.acquire(name, hold=5, policy=pooled))
         return names
-
-    # --- between the store's words and ours -------------------------------------
 
     def _want(
         self,

@@ -21,6 +21,7 @@ from limpet.errors import (
     StateTooLarge,
 )
 from limpet.keys import SESSION_ID
+from limpet.lines import Arg
 from limpet.sealing import Sealer
 from proxies.health import Outcome
 from proxies.selection import Selection
@@ -35,8 +36,6 @@ _NAME: Final = re.compile(SESSION_ID)
 
 _LETTERS: Final = string.digits + string.ascii_lowercase
 _PAIRS: Final = [first + second for first in _LETTERS for second in _LETTERS]
-#: An argument of a script.
-Arg = str | int | float | bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +65,10 @@ class Want:
 
 @dataclass(frozen=True, slots=True)
 class Give:
-    """What a release says; *elapsed* and *ban* in seconds, *size* in bytes."""
+    """What a release says; *elapsed* and *ban* in seconds, *size* in bytes.
+
+    *rendered* is what a page in a browser took, in seconds.
+    """
 
     outcome: Outcome
     fault: float = 1.0
@@ -78,6 +80,7 @@ class Give:
     expected: int | None = None
     close: Reason | None = None
     ban: float = 0.0
+    rendered: float | None = None
 
     def arguments(self, health: str, max_errors: int) -> list[Arg]:
         elapsed = None if self.elapsed is None else max(0, milliseconds(self.elapsed))
@@ -96,7 +99,14 @@ class Give:
             self.domain,
             max_errors,
             milliseconds(self.ban),
+            self._pages(),
         ]
+
+    def _pages(self) -> str:
+        if self.rendered is None:
+            return ""
+        took = max(0, milliseconds(self.rendered))
+        return f"{took} {bucket(took)}"
 
 
 @dataclass(slots=True)

@@ -1,6 +1,7 @@
 """What the session engine hands out, and what it is told."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final, Self
 
@@ -8,11 +9,16 @@ from limpet.errors import InvalidPolicy
 from limpet.settings import Settings
 from proxies import Proxy
 from sessions.state import SessionState
+from sessions.stats import quantile
 
 #: A year.
 LONGEST: Final = 31_536_000
 MOST: Final = 10**9
 MOST_LEASES: Final = 1000
+#: Fields of a session's hash that `SessionInfo` is read from; see `limpet.keys`.
+FIELDS: Final = tuple("pdxnatmgvofubeqzywhrc")
+#: Those that every session has.
+_NOTHING: Final = {"p": "", "x": "0", "a": "0", "m": "0"}
 
 
 class Sticky(StrEnum):
@@ -136,7 +142,9 @@ class SessionInfo:
     """A session as it is now; times are Unix seconds, 0 for none.
 
     *errors* is the score at whose limit the session ends; *mean_ms* is over the
-    *measured* requests; *last_url* has no query.
+    *measured* requests; *last_url* has no query. *renders* are pages in a browser, by
+    the bounds of their times in ms; *render_mean_ms* is what they took. Of a *damaged*
+    record nothing is known but its name: a program that is not ours wrote into it.
     """
 
     pool: str
@@ -162,10 +170,31 @@ class SessionInfo:
     mean_ms: float
     bytes: int
     last_url: str
+    renders: dict[int, int]
+    render_mean_ms: float
+    damaged: bool = False
+
+    @property
+    def rendered(self) -> int:
+        """How many pages a browser has made for it."""
+        return sum(self.renders.values())
+
+    def render_ms(self, share: float) -> float:
+        """The time that *share* (0 to 1) of its pages in a browser stayed under."""
+        return quantile(self.renders, share)
 
     @classmethod
     def read(cls, pool: str, session: str, row: dict[str, str]) -> Self:
         """Read the fields of a session's hash; see `limpet.keys`."""
+        try:
+            return cls._read(pool, session, row)
+        except (ValueError, IndexError, OverflowError):
+            return replace(cls._read(pool, session, _NOTHING), damaged=True)
+
+    @classmethod
+    def _read(cls, pool: str, session: str, row: dict[str, str]) -> Self:
+        if not row.keys() >= _NOTHING.keys():
+            raise ValueError
 
         def at(name: str) -> float:
             return int(float(row.get(name, 0))) / 1000
@@ -200,7 +229,27 @@ class SessionInfo:
             mean_ms=round(int(row.get("q", 0)) / measured, 1) if measured else 0.0,
             bytes=count("y"),
             last_url=row.get("w", ""),
+            renders=_spread(row.get("h", "")),
+            render_mean_ms=round(count("r") / count("c"), 1) if count("c") else 0.0,
         )
+
+
+def _spread(text: str) -> dict[int, int]:
+    """Read ``bound:count bound:count``."""
+    pairs = (one.partition(":") for one in text.split())
+    return {int(bound): int(number) for bound, _, number in pairs}
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Sessions that were found; there may be more unless they are *complete*.
+
+    *cursor* is where to go on, 0 if there is no use in that.
+    """
+
+    infos: Sequence[SessionInfo]
+    complete: bool
+    cursor: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,22 +1,35 @@
 """What a pool holds, counted."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
+
+from limpet.connection import as_text
 
 #: Upper bounds of the buckets that response times are counted in, in milliseconds.
 TIME_BUCKETS: Final = (
     *(5, 10, 20, 30, 50, 75, 100, 150, 200, 300, 500, 750, 1000, 1500, 2000),
     *(3000, 5000, 7500, 10_000, 15_000, 20_000, 30_000, 60_000, 600_000),
 )
+#: No count of ours is larger; a database could not hold it.
+_MOST: Final = 2**53
+#: What a field of ours is called.
+_OURS: Final = re.compile(r"[a-z0-9_]{1,40}")
+#: Among the powers: the sum of all lifetimes.
+_SUM: Final = -1
+
+T = TypeVar("T", str, int)
 
 
 @dataclass(frozen=True, slots=True)
 class PoolStats:
     """What a pool holds; *counters*, *times*, *lifetimes* are since the pool began.
 
-    *lifetimes* are of named sessions that have ended: n → those that lived for less
-    than 2ⁿ seconds; together *lived_ms*.
+    *renders* are times of pages in a browser, as *times* are of requests. *lifetimes*
+    are of named sessions that have ended: n → those that lived for less than 2ⁿ
+    seconds; together *lived_ms*. What cannot be read, since something else has written
+    to it, counts as 0 and is named by *damaged*: ``n created``, a key and a field.
     """
 
     pool: str
@@ -29,16 +42,20 @@ class PoolStats:
     proxies_cooling: int
     counters: dict[str, int]
     times: dict[int, int]
+    renders: dict[int, int]
     lifetimes: dict[int, int]
     lived_ms: int
+    damaged: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, pool: str, reply: Sequence[Any]) -> Self:
         """Read what ``lua/stats.lua`` returns."""
-        *numbers, at_ms, counters, times, lives = reply
-        lifetimes = _counts(lives)
+        *numbers, at_ms, counters, times, lives, pages, broken = reply
         sessions, expired, leases, warm, usable, cooling = numbers
-        totals, spread = _counts(counters), _counts(times)
+        damaged = {as_text(key).rpartition(":")[2] for key in broken}
+        totals = _counts("n", counters, str, damaged)
+        spread = _counts("h", times, int, damaged)
+        lifetimes = _counts("hl", lives, _power, damaged)
         # Each lease is one of these; to count it when it begins would cost everybody.
         ended = totals.pop("unmeasured", 0) + totals.get("lost_leases", 0)
         totals["acquired"] = leases + ended + sum(spread.values())
@@ -52,26 +69,55 @@ class PoolStats:
             proxies_up=usable,
             proxies_cooling=cooling,
             counters=totals,
-            times={int(bound): count for bound, count in spread.items()},
-            lived_ms=lifetimes.pop("sum", 0),
-            lifetimes={int(power): count for power, count in lifetimes.items()},
+            times=spread,
+            renders=_counts("hr", pages, int, damaged),
+            lived_ms=lifetimes.pop(_SUM, 0),
+            lifetimes=lifetimes,
+            damaged=tuple(sorted(damaged)),
         )
 
     def response_ms(self, share: float) -> float:
-        """The response time that *share* (0 to 1) of all requests stayed under.
+        """The response time that *share* (0 to 1) of all requests stayed under."""
+        return quantile(self.times, share)
 
-        Read off the buckets, straight between their bounds; 0.0 before the first.
-        """
-        rank = share * sum(self.times.values())
-        below, seen = 0, 0
-        for bound in TIME_BUCKETS:
-            count = self.times.get(bound, 0)
-            if count and seen + count >= rank:
-                return round(below + (bound - below) * max(0.0, rank - seen) / count, 1)
-            below, seen = bound, seen + count
-        return 0.0
+    def render_ms(self, share: float) -> float:
+        """The same of pages in a browser."""
+        return quantile(self.renders, share)
 
 
-def _counts(flat: Sequence[bytes]) -> dict[str, int]:
-    names = [name.decode() for name in flat[::2]]
-    return dict(zip(names, map(int, flat[1::2]), strict=True))
+def quantile(times: Mapping[int, int], share: float) -> float:
+    """Return the time in ms that *share* (0 to 1) of all stayed under.
+
+    Read off the buckets, straight between their bounds; 0.0 before the first.
+    """
+    rank = share * sum(times.values())
+    below, seen = 0, 0
+    for bound in TIME_BUCKETS:
+        count = times.get(bound, 0)
+        if count and seen + count >= rank:
+            return round(below + (bound - below) * max(0.0, rank - seen) / count, 1)
+        below, seen = bound, seen + count
+    return 0.0
+
+
+def _counts(
+    key: str, flat: Sequence[bytes], named: Callable[[str], T], damaged: set[str]
+) -> dict[T, int]:
+    """Read a hash of counts; what is none of ours is put into *damaged*."""
+    found = {}
+    for raw, value in zip(flat[::2], flat[1::2], strict=True):
+        name = as_text(raw)
+        try:
+            bucket, count = named(name), int(value)
+        except ValueError:
+            bucket, count = named("0"), -1
+        if 0 <= count <= _MOST:
+            found[bucket] = count
+        else:
+            # Any other name may be anything: it goes to pages that anybody may see.
+            damaged.add(f"{key} {name if _OURS.fullmatch(name) else '?'}")
+    return found
+
+
+def _power(name: str) -> int:
+    return _SUM if name == "sum" else int(name)

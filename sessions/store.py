@@ -2,25 +2,24 @@
 
 import re
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cache
-from typing import Any, Final
+from typing import Any
 
 from redis import Redis
 from redis.exceptions import NoScriptError
 
-from limpet.connection import STORE_ERRORS, store_error
+from limpet.connection import STORE_ERRORS, as_text, store_error
 from limpet.errors import InvalidSelection
-from limpet.keys import POOLS, Keys
+from limpet.keys import POOL_NAME, POOLS
+from limpet.lines import Arg, send_all
 from limpet.scripts import Script
 from proxies.health import HealthPolicy
 from proxies.strategies import dispatch, strategies
-from sessions.operation import Arg, Give, Tally, Want, luck, milliseconds, nonce
-from sessions.session import Reason
-
-#: Names that one step of a search looks at, about 1 ms of the server, and steps of one.
-_FIND_STEP: Final = 1000
-_FIND_STEPS: Final = 500
+from sessions.operation import Give, Tally, Want, luck, milliseconds, nonce
+from sessions.reads import NO_HASH, SessionReads
+from sessions.session import FIELDS, Reason
+from sessions.sweep import Sweep
 
 
 @cache
@@ -28,7 +27,7 @@ def _script(name: str) -> Script:
     return Script("sessions", name)
 
 
-class SessionStore:
+class SessionStore(SessionReads):
     """Redis for one pool; raises `StoreUnavailable` when Redis does not do its work."""
 
     def __init__(
@@ -44,7 +43,7 @@ class SessionStore:
 
         A session ends at *max_errors*; see ``lua/_judge.lua``.
         """
-        self._client = client
+        super().__init__(client, pool)
         self._pool = pool
         health = health or HealthPolicy()
         self._health = (
@@ -58,8 +57,8 @@ class SessionStore:
             name: Script("sessions", name, inserts)
             for name in ("acquire", "borrow", "move", "restore")
         }
-        self._keys = Keys(pool)
         self._where = [self._keys.tag]
+        self._sweep = Sweep(client, self._keys)
 
     def acquire(self, session_id: str, want: Want) -> list[Any]:
         """Return the script's reply as it is."""
@@ -81,13 +80,13 @@ class SessionStore:
         first = release.command(self._where, [session_id, token, *self._given(give)])
         then = acquire.command(self._where, [next_id, *self._wanted(want)])
         try:
-            replies = self._pipeline([first, then])
+            replies = send_all(self._client, [first, then])
             if any(isinstance(reply, NoScriptError) for reply in replies):
                 # Both are safe to send again: a release has its token, an acquire
                 # its nonce.
                 for script in (release, acquire):
                     self._client.script_load(script.source)
-                replies = self._pipeline([first, then])
+                replies = send_all(self._client, [first, then])
         except STORE_ERRORS as error:
             raise store_error(error) from None
         for reply in replies:
@@ -139,7 +138,11 @@ class SessionStore:
         Returns how many, how many were removed as idle and as too old, and the names of
         those that cannot be.
         """
-        return self._run(_script("expire"), [batch])
+        try:
+            swept = self._sweep(batch)
+        except STORE_ERRORS as error:
+            raise store_error(error) from None
+        return swept or self._run(_script("expire"), [batch])
 
     def measure(self, sample: int) -> list[int]:
         """Return {sessions, those sampled, bytes of those, proxies due}."""
@@ -157,6 +160,15 @@ class SessionStore:
 
     def stats(self) -> list[Any]:
         return self._run(_script("stats"), [])
+
+    def page(
+        self, start: int, count: int, *, last_first: bool
+    ) -> tuple[int, list[tuple[str, dict[str, str]]]]:
+        """Return how many sessions there are, and some, with their fields, in order."""
+        arguments: list[Arg] = [start, count, int(last_first), *FIELDS]
+        total, *found = self._run(_script("page"), arguments)
+        pairs = zip(found[::2], found[1::2], strict=True)
+        return total, [(as_text(name), _row(row)) for name, row in pairs]
 
     def put_state(self, session_id: str, version: int, state: bytes) -> list[Any]:
         """Return {status, version}."""
@@ -183,85 +195,10 @@ class SessionStore:
         arguments += flat
         return self._run(self._choosing["restore"], arguments)
 
-    def fields(self, ids: Iterable[str]) -> list[dict[str, str]]:
-        """Return the fields of each session, an empty dict where there is none."""
-        try:
-            with self._client.pipeline(transaction=False) as pipe:
-                for session_id in ids:
-                    pipe.hgetall(self._keys.session(session_id))
-                rows = pipe.execute()
-        except STORE_ERRORS as error:
-            raise store_error(error) from None
-        return [{k.decode(): v.decode() for k, v in row.items()} for row in rows]
-
-    def homes(self, ids: Iterable[str]) -> list[str]:
-        """Return the proxy of each session, empty where there is none."""
-        try:
-            with self._client.pipeline(transaction=False) as pipe:
-                for session_id in ids:
-                    pipe.hget(self._keys.session(session_id), "p")
-                found = pipe.execute(raise_on_error=False)
-        except STORE_ERRORS as error:
-            raise store_error(error) from None
-        return [one.decode() if isinstance(one, bytes) else "" for one in found]
-
     def state(self, session_id: str) -> tuple[int | None, bytes | None]:
         """Return the state's version, `None` for no session, and the state itself."""
         version, blob = self._run(_script("state"), [session_id])
         return (None if version == b"-1" else int(version)), blob
-
-    def ids(self, cursor: int, count: int) -> tuple[int, list[str]]:
-        """Return some sessions and where to go on, 0 at the end; see ZSCAN."""
-        try:
-            reply: Any = self._client.zscan(self._keys.expiry, cursor, count=count)
-        except STORE_ERRORS as error:
-            raise store_error(error) from None
-        return int(reply[0]), [name.decode() for name, _ in reply[1]]
-
-    def page(
-        self, start: int, count: int, *, last_first: bool
-    ) -> tuple[int, list[str]]:
-        """Return how many sessions there are, and some of them by when they expire."""
-        try:
-            with self._client.pipeline(transaction=False) as pipe:
-                pipe.zcard(self._keys.expiry)
-                end = start + count - 1
-                pipe.zrange(self._keys.expiry, start, end, desc=last_first)
-                total, found = pipe.execute()
-        except STORE_ERRORS as error:
-            raise store_error(error) from None
-        return total, [name.decode() for name in found]
-
-    def find(self, prefix: str, most: int) -> tuple[list[str], bool]:
-        """Return up to *most* sessions whose names begin so, and whether these are all.
-
-        Looks through all names in short steps, but not for ever.
-        """
-        pattern = re.sub(r"([*?^\[\]\\-])", r"\\\1", prefix) + "*"
-        cursor, found = 0, set[str]()
-        for _ in range(_FIND_STEPS):
-            try:
-                reply: Any = self._client.zscan(
-                    self._keys.expiry, cursor, match=pattern, count=_FIND_STEP
-                )
-            except STORE_ERRORS as error:
-                raise store_error(error) from None
-            cursor = int(reply[0])
-            found.update(name.decode() for name, _ in reply[1])
-            if not cursor or len(found) > most:
-                break
-        return sorted(found)[:most], not cursor and len(found) <= most
-
-    def audit(self, count: int) -> list[tuple[str, dict[str, str]]]:
-        """Return the newest *count* audit events, the newest first."""
-        try:
-            found: Any = self._client.xrevrange(self._keys.audit, count=count)
-        except STORE_ERRORS as error:
-            raise store_error(error) from None
-        return [
-            (key.decode(), {k.decode(): v.decode() for k, v in event.items()})
-            for key, event in found
-        ]
 
     def _wanted(self, want: Want) -> list[Arg]:
         if not want.selection.strategies <= self._sources.keys():
@@ -271,12 +208,6 @@ class SessionStore:
 
     def _given(self, give: Give) -> list[Arg]:
         return give.arguments(self._health, self._max_errors)
-
-    def _pipeline(self, commands: list[list[Arg]]) -> list[Any]:
-        with self._client.pipeline(transaction=False) as pipe:
-            for command in commands:
-                pipe.execute_command(*command)  # type: ignore[no-untyped-call]
-            return pipe.execute(raise_on_error=False)
 
     def _run(self, script: Script, args: list[Arg]) -> list[Any]:
         reply = self._one(script, args)
@@ -290,10 +221,18 @@ class SessionStore:
             raise store_error(error) from None
 
 
+def _row(values: Any) -> dict[str, str]:
+    if not isinstance(values, list):
+        return dict(NO_HASH)
+    pairs = zip(FIELDS, values, strict=True)
+    return {name: as_text(value) for name, value in pairs if value is not None}
+
+
 def pool_names(client: Redis) -> list[str]:
     """The pools that exist, by name."""
     try:
-        found = client.smembers(POOLS)
+        found: Any = client.smembers(POOLS)
     except STORE_ERRORS as error:
         raise store_error(error) from None
-    return sorted(name.decode() for name in found if isinstance(name, bytes))
+    # What no pool can be called, something else has written there.
+    return sorted(name for name in map(as_text, found) if re.match(POOL_NAME, name))

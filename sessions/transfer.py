@@ -33,12 +33,13 @@ _TIME: Final = _to(10**13 - 1)
 _FIELDS: Final = {
     **dict.fromkeys(("g", "m", "x", "a", "t", "n", "v", "u"), re.compile(_TIME)),
     # Sums: how large they grow is up to the callers. What is longer is no plain number.
-    **dict.fromkeys(("q", "z", "y"), re.compile("[0-9]{1,17}")),
+    **dict.fromkeys(("q", "z", "y", "c", "r"), re.compile("[0-9]{1,17}")),
     "o": re.compile(
         f"([sh][rn][kc][p-]:{_to(MOST)}:{_to(MOST_LEASES)}:{_to(LONGEST * 1000)})?"
     ),
     "b": re.compile(f"{_TIME}:{_to(MOST)}"),
     "e": re.compile(r"[0-9]{1,17}(\.[0-9]{1,17})?(e-[0-9]{1,3})?"),
+    "h": re.compile(r"([0-9]{1,9}:[0-9]{1,9}( (?=[0-9]))?){0,24}"),
     "w": re.compile(r"[^\x00-\x20\x7f]{0,64}"),
 }
 _NEEDED: Final = set("mxatn")

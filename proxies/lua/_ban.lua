@@ -1,5 +1,5 @@
 -- Fragment: a domain blocks a proxy.
--- Expects: now, live, counters, and proxies/_health.
+-- Expects: now, live, counters, bans, banned_by, and proxies/_health.
 -- Gives: ban.
 
 -- Ten minutes, twice as long each time, up to a day; one that runs does not grow. When
@@ -13,6 +13,12 @@ local function ban(proxy, domain, least)
   local wait = math.min(86400000, 600000 * 2 ^ times)
   redis.call("HSET", domain, proxy, (now + wait) .. ":" .. math.min(times + 1, 16))
   redis.call("PEXPIRE", domain, 2 * 86400000)
+  -- For people who look at the proxy: the hundred that last longest.
+  local own = banned_by .. proxy
+  redis.call("ZADD", own, now + wait, string.sub(domain, #bans + 1))
+  redis.call("ZREMRANGEBYSCORE", own, "-inf", now)
+  redis.call("ZREMRANGEBYRANK", own, 0, -101)
+  redis.call("PEXPIRE", own, 2 * 86400000)
   tell(proxy, "banned")
   redis.call("HINCRBY", counters, "bans", 1)
   local d = redis.call("HMGET", live .. proxy, "bans", "bans_since", "state")
@@ -21,9 +27,9 @@ local function ban(proxy, domain, least)
   -- Each domain counts once in an hour.
   local began = ends - math.min(86400000, 600000 * 2 ^ (times - 1))
   if old and not fresh and began >= tonumber(d[2]) then return end
-  local bans = fresh and 1 or d[1] + 1
-  redis.call("HSET", live .. proxy, "bans", bans, "bans_since", fresh and now or d[2])
-  if bans >= 5 and d[3] == "healthy" then
+  local count = fresh and 1 or d[1] + 1
+  redis.call("HSET", live .. proxy, "bans", count, "bans_since", fresh and now or d[2])
+  if count >= 5 and d[3] == "healthy" then
     redis.call("HSET", live .. proxy, "state", "degraded")
   end
 end

@@ -6,8 +6,9 @@
 -- come back before, its counts would be wrong.
 local function leave(proxy, times)
   local key = live .. proxy
-  local left = redis.call("HINCRBY", key, "sessions", -(times or 1))
-  if left > 0 then return end
+  local left = redis.pcall("HINCRBY", key, "sessions", 0 - (times or 1))
+  -- A count that is none is an error, which is a table; the rest goes on.
+  if type(left) == "table" or left > 0 then return end
   local d = redis.call("HMGET", key, "mode", "inflight")
   if not d[1] or (d[1] == "removed" and left == 0 and d[2] == "0") then
     redis.call("UNLINK", key, static .. proxy)

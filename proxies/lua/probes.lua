@@ -19,14 +19,16 @@ local function give(proxy, version)
   most = most - 1
 end
 
--- Over its time, or at as many requests as it may have: not now.
+-- Over its time, at as many requests as it may have, or damaged: not now.
 local function free(d)
-  local ends, cap = tonumber(d[4]), tonumber(d[5])
-  return (ends == 0 or ends > now) and (cap == 0 or tonumber(d[6]) < cap)
+  local ends, cap, busy = tonumber(d[4]), tonumber(d[5]), tonumber(d[6])
+  if not (d[1] and ends and cap and busy) then return false end
+  return (ends == 0 or ends > now) and (cap == 0 or busy < cap)
 end
 
+-- None of what is no hash: an error has none of these numbers.
 local function fields(proxy)
-  return redis.call("HMGET", live .. proxy, "version", "mode", "state", "ends", "cap",
+  return redis.pcall("HMGET", live .. proxy, "version", "mode", "state", "ends", "cap",
     "inflight", "tried")
 end
 
@@ -36,7 +38,7 @@ local due = redis.call("ZRANGEBYSCORE", cooling, "-inf", now, "LIMIT", 0,
 for i = 1, #due do
   redis.call("ZADD", cooling, "XX", now + hold, due[i])
   local d = fields(due[i])
-  if d[1] and d[2] == "" and free(d) then
+  if d[2] == "" and free(d) then
     redis.call("HSET", live .. due[i], "due", now + hold, "probe", token)
     give(due[i], d[1])
   end
@@ -49,8 +51,8 @@ local seen = 0
 while seen < #next and most > 0 do
   seen = seen + 1
   local d = fields(next[seen])
-  local tried, wait = tonumber(d[7] or 0), d[3] == "unknown" and hold or again
-  if d[1] and free(d) and tried + wait <= now then give(next[seen], d[1]) end
+  local tried, wait = tonumber(d[7]) or 0, d[3] == "unknown" and hold or again
+  if free(d) and tried + wait <= now then give(next[seen], d[1]) end
 end
 if seen == #next and seen < look then
   redis.call("DEL", cursor)

@@ -10,4 +10,7 @@ if ms ~= "" then
 else
   redis.call("HINCRBY", counters, "unmeasured", 1)
 end
+if rendered ~= "" then
+  redis.call("HINCRBY", render_times, string.match(rendered, "%d+$"), 1)
+end
 if kind == "fault" or kind == "refused" then redis.call("HINCRBY", counters, "faults", 1) end

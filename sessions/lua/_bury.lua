@@ -8,7 +8,7 @@ local NOTHING = {kind = "lost", bytes = 0}
 local function settle_lost(token, proxy)
   if redis.call("ZREM", leases, token) == 0 then return end
   settle(proxy, NOTHING)
-  redis.call("HINCRBY", counters, "lost_leases", 1)
+  redis.pcall("HINCRBY", counters, "lost_leases", 1)
 end
 
 local function bury(most)

@@ -11,12 +11,14 @@ end
 -- When a record that cannot be read is looked at again: it must not hide the others.
 local later = now + 3600000
 
--- When a session ends, 0 if there is none, nil if its record is of no use.
+-- When a session ends, 0 if there is none, nil if its record is of no use: no time in ms
+-- has more than 13 digits.
 local function ending(s)
   if s.err then return nil end
   if not s[1] then return 0 end
   local expires, deadline = tonumber(s[2]), tonumber(s[3])
-  return expires and deadline and math.max(expires, deadline)
+  local known = expires and deadline and math.max(expires, deadline) < 1e13
+  return known and math.max(expires, deadline) or nil
 end
 
 -- Returns how many were looked at, how many were removed as idle and as too old, and
@@ -24,9 +26,8 @@ end
 -- would take half of the time.
 local function expire(most)
   local due = redis.call("ZRANGEBYSCORE", expiry, "-inf", now, "LIMIT", 0, most)
-  local gone, keys, left, stuck = {}, {}, {}, {}
+  local gone, keys, left, stuck, lives = {}, {}, {}, {}, {}
   local told = {idle = {count = 0, ended = {}}, max_age = {count = 0, ended = {}}}
-  local lives = {}
   for i = 1, #due do
     local sid = due[i]
     local key = sessions .. sid
@@ -55,7 +56,7 @@ local function expire(most)
   end
   if #gone > 0 then
     redis.call("UNLINK", unpack(keys))
-    -- Those that stay were put behind: the first ones now are those that are gone.
+    -- Those that stay were put behind: the first ones are those that are gone.
     redis.call("ZREMRANGEBYRANK", expiry, 0, #gone - 1)
     -- Who can be borrowed is in both; in most pools nobody is.
     if redis.call("EXISTS", warm) == 1 and redis.call("ZREM", warm, unpack(gone)) > 0 then
@@ -66,14 +67,14 @@ local function expire(most)
   count_lives(lives)
   for reason, names in pairs(told) do
     if names.count > 0 then
-      redis.call("HINCRBY", counters, "closed_" .. reason, names.count)
+      redis.pcall("HINCRBY", counters, "closed_" .. reason, names.count)
     end
     if #names > 0 then
-      redis.call("XADD", audit, "MAXLEN", "~", 50000, "*", "event", "closed",
+      redis.pcall("XADD", audit, "MAXLEN", "~", 50000, "*", "event", "closed",
         "sessions", table.concat(names, " "), "reason", reason,
         "ended", cjson.encode(names.ended))
     end
   end
-  if #stuck > 0 then redis.call("HINCRBY", counters, "stuck", #stuck) end
+  if #stuck > 0 then redis.pcall("HINCRBY", counters, "stuck", #stuck) end
   return #due, told.idle.count, told.max_age.count, stuck
 end

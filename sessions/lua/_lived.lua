@@ -22,6 +22,6 @@ end
 
 local function count_lives(counts)
   for power, count in pairs(counts) do
-    redis.call("HINCRBY", lifetimes, power, string.format("%.0f", count))
+    redis.pcall("HINCRBY", lifetimes, power, string.format("%.0f", count))
   end
 end

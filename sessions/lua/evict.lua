@@ -34,7 +34,7 @@ for i = 1, #head, 2 do
   if not ends or ends ~= tonumber(head[i + 1]) then
     renew(head[i], ends or later)
     moved = moved + 1
-  elseif tonumber(s[3]) > now then
+  elseif (tonumber(s[3]) or 0) > now then
     order[#order + 1] = "leased"
   else
     order[#order + 1] = head[i]

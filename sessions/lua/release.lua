@@ -5,7 +5,8 @@
 --       7 elapsed ms or "", 8 bytes, 9 upper bound of its time bucket, 10 URL or "",
 --       11 new state or "", 12 the version that it replaces, or "" when the lease
 --       fences, 13 reason to close the session or "", 14 domain or "", 15 errors that
---       end the session, 16 how long a ban is at least, in ms
+--       end the session, 16 how long a ban is at least, in ms, 17 of a page in a
+--       browser "ms bucket" of its time, or ""
 -- Returns: {"K", state version} kept; {"A", state version} already released by this very
 --          token; {"V", state version} the state was not kept: it is another by now;
 --          {"G", -1} the session is gone, the proxy is settled; {"S", -1} stale, nothing
@@ -14,7 +15,7 @@
 --@include proxies/_clock
 --@include sessions/_keys
 local sid, token, kind, fault, health, luck, ms, bytes, bucket, url, blob, expected,
-  reason, domain, limit, least = unpack(ARGV)
+  reason, domain, limit, least, rendered = unpack(ARGV)
 --@include proxies/_index
 --@include proxies/_leave
 --@include proxies/_health
@@ -25,10 +26,9 @@ local sid, token, kind, fault, health, luck, ms, bytes, bucket, url, blob, expec
 
 local key = sessions .. sid
 local proxy, incarnation, nonce = string.match(token, "^(%w+):(%d+):(%w+):")
-local f = redis.call("HMGET", key, "o", "p", "x", "v", "i", "k", "a", "t", "q", "z", "e",
-  "y")
-local s = {o = f[1], p = f[2], x = f[3], v = f[4], i = f[5], k = f[6], a = f[7], t = f[8],
-  q = f[9], z = f[10], e = f[11], y = f[12]}
+local names = {"o", "p", "x", "v", "i", "k", "a", "t", "q", "z", "e", "y"}
+local f, s = redis.call("HMGET", key, unpack(names)), {}
+for i = 1, #names do s[names[i]] = f[i] end
 s.v = s.v or s.i
 
 if redis.call("ZREM", leases, token) == 0 then
@@ -63,6 +63,7 @@ if o.delay > 0 then set("u", now + o.delay) end
 if ms ~= "" then set("q", (s.q or 0) + ms) set("z", (s.z or 0) + 1) end
 if bytes ~= "0" then set("y", (s.y or 0) + bytes) end
 if url ~= "" then set("w", url) end
+--@include sessions/_rendered
 if score > 0 or s.e then set("e", string.format("%.4g", score)) end
 local status = "K"
 if blob ~= "" and expected ~= "" and expected ~= s.v then

@@ -37,7 +37,7 @@ Eventually = Callable[..., None]
 Ports = Callable[[], int]
 
 
-def _debian() -> str:
+def debian() -> str:
     # The wheel of the embedded server may have put one of its own beside Python.
     ours = Path(sys.executable).parent
     folders = [part for part in os.environ["PATH"].split(":") if Path(part) != ours]
@@ -62,7 +62,7 @@ class Server:
         self._buses = [free_port() for _ in self.ports] if self.cluster else []
         if kind != "embedded":
             for command in self._commands:
-                command[0] = _debian()
+                command[0] = debian()
         for command, bus in zip(self._commands, self._buses, strict=False):
             command += ["--cluster-enabled", "yes", "--cluster-port", str(bus)]
         self.processes: list[subprocess.Popen[bytes]] = []
