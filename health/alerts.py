@@ -2,7 +2,10 @@
 
 import json
 from dataclasses import asdict, dataclass
+from operator import itemgetter
 from typing import Any, Final, Self
+
+import structlog
 
 from health.check import Report, Status
 from health.store import HealthStore
@@ -11,6 +14,8 @@ from history.store import moment
 #: Changes that wait to be sent on; with more the receiver has been away for long, and
 #: the events have them all.
 KEPT: Final = 1000
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +71,18 @@ class Alerts:
         return [Change.load(one) for one in told]
 
     def unsent(self) -> list[Change]:
-        """Return changes that nobody has called `sent` for, the oldest first."""
-        found = [Change.load(one) for one in self._store.unsent()]
-        return sorted(found, key=lambda change: moment(change.id))
+        """Return changes that nobody has called `sent` for, the oldest first.
+
+        What is none, since something else has written it, is forgotten.
+        """
+        found = []
+        for name, text in self._store.unsent().items():
+            try:
+                found.append((moment(name), Change.load(text)))
+            except (ValueError, KeyError, TypeError):
+                log.error("alert_not_sent", change=name)  # noqa: TRY400 - no stack
+                self._store.sent(name)
+        return [change for _, change in sorted(found, key=itemgetter(0))]
 
     def sent(self, change: Change) -> None:
         """Have *change* sent no more."""

@@ -21,17 +21,22 @@ def queue_lengths(app: Celery, timeout: float) -> dict[str, int]:
     Raises:
         StoreUnavailable: the broker did not answer.
     """
-    lengths = dict.fromkeys(QUEUES, 0)
     with _connection(app, timeout) as connection:
-        channel = connection.channel()
-        for name in QUEUES:
-            # RabbitMQ closes the channel that asks for a queue which is not there.
-            if not getattr(channel, "is_open", True):
-                channel = connection.channel()
-            with suppress(ChannelError, *connection.channel_errors):
-                found = channel.queue_declare(queue=name, passive=True)
-                lengths[name] = int(found.message_count)
-    return lengths
+        return lengths(connection)
+
+
+def lengths(connection: Any) -> dict[str, int]:
+    """Return how many messages wait in each queue, asking over *connection*."""
+    found = dict.fromkeys(QUEUES, 0)
+    channel = connection.default_channel
+    for name in QUEUES:
+        # RabbitMQ closes the channel that asks for a queue which is not there.
+        if not getattr(channel, "is_open", True):
+            channel = connection.channel()
+        with suppress(ChannelError, *connection.channel_errors):
+            told = channel.queue_declare(queue=name, passive=True)
+            found[name] = int(told.message_count)
+    return found
 
 
 def workers(app: Celery, timeout: float) -> int:
@@ -47,14 +52,7 @@ def workers(app: Celery, timeout: float) -> int:
 
 @contextmanager
 def _connection(app: Celery, timeout: float) -> Iterator[Any]:
-    """One of its own: those of the app are patient, and may be in use."""
-    connection: Any = app.connection_for_write(connect_timeout=timeout)
-    connection.transport_options = {
-        **connection.transport_options,
-        "socket_timeout": timeout,
-        "socket_connect_timeout": timeout,
-        "max_retries": 0,
-    }
+    connection = impatient(app, timeout)
     try:
         with connection:
             connection.ensure_connection(
@@ -64,3 +62,15 @@ def _connection(app: Celery, timeout: float) -> Iterator[Any]:
     except (OperationalError, *connection.connection_errors):
         # Its text has the address, which may have a password.
         raise StoreUnavailable("cannot reach the broker") from None
+
+
+def impatient(app: Celery, timeout: float) -> Any:
+    """Return a connection of one's own: those of the app are patient, and in use."""
+    connection: Any = app.connection_for_write(connect_timeout=timeout)
+    connection.transport_options = {
+        **connection.transport_options,
+        "socket_timeout": timeout,
+        "socket_connect_timeout": timeout,
+        "max_retries": 0,
+    }
+    return connection

@@ -1,6 +1,7 @@
 """What is known of the installation at one moment: what the rules judge."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,10 @@ class Facts:
     """The facts; `None` is for what nobody could say.
 
     *redis*, *broker* and *sql* say in words what is wrong with each, "" for nothing.
-    *beat_age* is the seconds since beat was heard of.
+    *beat_age* is the seconds since beat was heard of. *upkeep* has for each task, as it
+    is called in the schedule, the seconds since it last went well, or could have begun
+    to; tasks are left out that no beat has ever had to send. *damaged* names what is
+    stored and cannot be read.
     """
 
     redis: str
@@ -44,3 +48,5 @@ class Facts:
     beat_age: float | None
     cleanup: Runs | None
     pools: tuple[PoolFacts, ...] | None
+    upkeep: Mapping[str, float] = field(default_factory=dict)
+    damaged: tuple[str, ...] = ()

@@ -13,22 +13,36 @@ class PoolLook:
 
     *memory_bytes* is what its sessions take, estimated from a sample. *snapshot_at* is
     `None`, and *proxies* (how many, by state) empty, when there has never been one.
+    *damaged* names what cannot be read of it.
     """
 
     stats: PoolStats
     memory_bytes: float
     snapshot_at: float | None
     proxies: Mapping[str, int]
+    damaged: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
     """All pools, the runs of upkeep by task, and when beat was last heard of.
 
-    *at* is the server's time, in Unix seconds as all the others.
+    *at* is the server's time, in Unix seconds as all the others. The beat that is or
+    was active has been so since *beat_since*. *damaged* names all that cannot be read.
     """
 
     at: float
     pools: tuple[PoolLook, ...]
     runs: Mapping[str, Record]
     beat_at: float | None
+    beat_since: float | None = None
+    damaged: tuple[str, ...] = ()
+
+    def waits_since(self, task: str) -> float | None:
+        """Return since when *task* should have gone well.
+
+        Since its last run that did, or since the first one; where none ever began,
+        since there is a beat to send it; `None` where there never was one.
+        """
+        run = self.runs[task]
+        return run.last_ok or run.first or self.beat_since

@@ -4,13 +4,15 @@ The same rules are written for Prometheus in ``deploy/prometheus/rules.yml``; wh
 one means, and what to do, is in ``docs/alerts.md``.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from health.check import Check, Report, Status
 from health.facts import Facts, PoolFacts
 from health.limits import Limits
 
+#: Things that one check names; how many there are it says as its value.
+_SHOWN: Final = 3
 #: Runs below which a share of them says nothing.
 _FEW_RUNS: Final = 3
 
@@ -100,6 +102,48 @@ def _snapshots(facts: Facts, limits: Limits) -> Iterator[Check]:
                 status, "See that a worker takes from the queue upkeep, and its log."
             ),
         )
+
+
+def _upkeep(facts: Facts, limits: Limits) -> Iterator[Check]:
+    known = {name: facts.upkeep.get(name) for name in limits.upkeep}
+    if facts.redis or not any(age is not None for age in known.values()):
+        yield Check("upkeep", Status.UNKNOWN, "not known", limit=0)
+        return
+    late = [
+        f"{name} for {age:.0f} s, at most {limits.upkeep[name]:.0f} s"
+        for name, age in known.items()
+        if age is not None and age > limits.upkeep[name]
+    ]
+    status = Status.DEGRADED if late else Status.HEALTHY
+    text = f"not gone well: {_some(late)}" if late else "every task goes well"
+    yield Check(
+        "upkeep",
+        status,
+        text,
+        value=len(late),
+        limit=0,
+        advice=_when(status, "See what each of them says: python manage.py schedule."),
+    )
+
+
+def _data(facts: Facts, _limits: Limits) -> Iterator[Check]:
+    if facts.redis:
+        yield Check("data", Status.UNKNOWN, "not known", limit=0)
+        return
+    status = Status.DEGRADED if facts.damaged else Status.HEALTHY
+    text = f"cannot be read: {_some(facts.damaged)}" if facts.damaged else "can be read"
+    yield Check(
+        "data",
+        status,
+        text,
+        value=len(facts.damaged),
+        limit=0,
+        advice=_when(
+            status,
+            "Something else writes to the session Redis: find out what, and see "
+            "docs/operations.md for what to do with each.",
+        ),
+    )
 
 
 def _sessions(facts: Facts, limits: Limits) -> Iterator[Check]:
@@ -193,6 +237,11 @@ def _when(status: Status, advice: str) -> str:
     return advice if status.rank else ""
 
 
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - _SHOWN
+    return "; ".join([*names[:_SHOWN], *([f"and {more} more"] if more > 0 else [])])
+
+
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 1)
 
@@ -205,7 +254,9 @@ RULES: Final[tuple[Rule, ...]] = (
     _sql,
     _workers,
     _scheduler,
+    _upkeep,
     _snapshots,
+    _data,
     _sessions,
     _memory,
     _cleanup,

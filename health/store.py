@@ -1,6 +1,6 @@
 """What Redis has to say of how things are, and the alerts that it remembers."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import chain
 from typing import Final, cast
 
@@ -8,12 +8,13 @@ from redis import Redis
 
 from beat_schedule import ENTRIES
 from health.look import Look, PoolLook
-from history.figures import PoolFigures
+from history.figures import DamagedEntry, read_pool
 from history.store import HistoryStore, moment, snapshots_of
-from limpet.connection import STORE_ERRORS, store_error
+from limpet.connection import STORE_ERRORS, as_text, store_error
+from limpet.errors import StoreDamaged
 from limpet.keys import ALERT_OUTBOX, ALERTS, NO_POOL, Keys
 from limpet.scripts import Script
-from limpet.upkeep import UpkeepStore
+from limpet.upkeep import Record, UpkeepStore
 from proxies import ProxyPool
 from proxies.store import ProxyStore
 from sessions import Cleaner, SessionManager
@@ -36,24 +37,64 @@ class HealthStore:
         self._pools: dict[str, tuple[SessionManager, Cleaner]] = {}
 
     def look(self) -> Look:
-        """Return how things are now: a few round trips, and two for each pool."""
+        """Return how things are now: a few round trips, and two for each pool.
+
+        What cannot be read, since something else has written to it, is named and left
+        out: a server that holds such things is there all the same.
+        """
         beat = self._upkeep.beat()
+        runs = self._upkeep.records(one.task for one in ENTRIES)
+        pools, damaged = self._pools_there()
+        damaged += [
+            f"the record of {task}" for task, run in runs.items() if run.damaged
+        ]
+        damaged += [f"{count} found by {task}" for task, count in _found(runs).items()]
+        damaged += ["the record of beat"] if beat.damaged else []
+        damaged += self._streams()
+        found = tuple(map(self._pool, pools))
         return Look(
             at=beat.now,
-            pools=tuple(map(self._pool, pool_names(self._client))),
-            runs={one.task: self._upkeep.record(one.task) for one in ENTRIES},
+            pools=found,
+            runs=runs,
             beat_at=beat.tick or None,
+            beat_since=beat.since or None,
+            damaged=(*damaged, *(name for one in found for name in one.damaged)),
         )
+
+    def _pools_there(self) -> tuple[list[str], list[str]]:
+        try:
+            return pool_names(self._client), []
+        except StoreDamaged:
+            return [], ["the names of the pools"]
+
+    def _streams(self) -> list[str]:
+        """Name those of no pool that are none any more."""
+        names = {snapshots_of(None): "all snapshots", _EVENTS: "the events of alerts"}
+        damaged = []
+        for stream, name in names.items():
+            try:
+                self._history.newest(stream)
+            except StoreDamaged:
+                damaged.append(name)
+        return damaged
 
     def _pool(self, name: str) -> PoolLook:
         manager, cleaner = self._opened(name)
-        stats, memory = manager.stats(), cleaner.memory().total
-        newest = self._history.newest(snapshots_of(name))
-        if newest is None:
-            return PoolLook(stats, memory, None, {})
-        at_ms, _ = moment(newest[0])
-        figures = PoolFigures.read(newest[1]["json"], at_ms)
-        return PoolLook(stats, memory, at_ms / 1000, figures.proxies)
+        stats = manager.stats()
+        damaged = [f"{name}: {one}" for one in stats.damaged]
+        memory, newest, figures = 0.0, None, None
+        try:
+            memory = cleaner.memory().total
+        except StoreDamaged:
+            damaged.append(f"{name}: its sessions")
+        try:
+            newest = self._history.newest(snapshots_of(name))
+            figures = read_pool(newest, name) if newest else None
+        except (StoreDamaged, DamagedEntry):
+            damaged.append(f"{name}: its newest snapshot")
+        at = moment(newest[0])[0] / 1000 if newest else None
+        proxies = figures.proxies if figures else {}
+        return PoolLook(stats, memory, at, proxies, tuple(dict.fromkeys(damaged)))
 
     def _opened(self, pool: str) -> tuple[SessionManager, Cleaner]:
         if pool not in self._pools:
@@ -82,15 +123,21 @@ class HealthStore:
         assert isinstance(told, list)
         return told
 
-    def unsent(self) -> list[bytes]:
+    def unsent(self) -> dict[str, bytes]:
         try:
-            found = cast("list[bytes]", self._client.hvals(ALERT_OUTBOX))
+            found = cast("dict[bytes, bytes]", self._client.hgetall(ALERT_OUTBOX))
         except STORE_ERRORS as error:
             raise store_error(error) from None
-        return found
+        return {as_text(name): found[name] for name in found}
 
     def sent(self, change: str) -> None:
         try:
             self._client.hdel(ALERT_OUTBOX, change)
         except STORE_ERRORS as error:
             raise store_error(error) from None
+
+
+def _found(runs: Mapping[str, Record]) -> dict[str, int]:
+    """Return how much each task had to leave out when it last went well."""
+    told = {task: run.result.get("damaged", 0) for task, run in runs.items()}
+    return {task: n for task, n in told.items() if isinstance(n, int) and n > 0}

@@ -9,10 +9,11 @@ from typing import Final, Generic, NamedTuple, TypeVar
 
 from celery import Celery
 
+from beat_schedule import ENTRIES
 from health import broker
 from health.check import Report
 from health.facts import Facts, PoolFacts, Runs
-from health.limits import Limits
+from health.limits import Limits, gaps_of
 from health.look import Look, PoolLook
 from health.question import Question, answered
 from health.rules import judge
@@ -34,13 +35,15 @@ class Seen:
     """What was found out: the *report* of the rules, and what it was made of.
 
     *look* is `None` when Redis did not answer, *queues* (messages by queue) when the
-    broker did not.
+    broker did not. *gaps* is the longest time between two runs of each task of upkeep
+    that is switched on, in seconds.
     """
 
     report: Report
     facts: Facts
     look: Look | None
     queues: Mapping[str, int] | None
+    gaps: Mapping[str, float]
 
 
 class Survey:
@@ -52,15 +55,22 @@ class Survey:
         app: Celery,
         *,
         workers: Callable[[], int | None] | None = None,
+        queues: Callable[[], dict[str, int]] | None = None,
     ) -> None:
-        """*app* has the broker; *workers* counts them where somebody knows already."""
+        """*app* has the broker; *workers* counts them where somebody knows already.
+
+        *queues* says how long they are, for who asks often.
+        """
         timeout = settings.health_timeout_seconds
         self._timeout = timeout
         self._limits = Limits.of(settings)
+        self._gaps = gaps_of(settings)
         self._settings = settings
         self._redis = Question("redis", self._look)
         self._sql = Question("sql", lambda: _sql(settings))
-        self._queues = Question("queues", lambda: broker.queue_lengths(app, timeout))
+        self._queues = Question(
+            "queues", queues or (lambda: broker.queue_lengths(app, timeout))
+        )
         self._workers = Question(
             "workers", workers or (lambda: broker.workers(app, timeout))
         )
@@ -92,8 +102,11 @@ class Survey:
             beat_age=_age(look, look.beat_at) if look else None,
             cleanup=_cleanup(look) if look else None,
             pools=tuple(_pool(look, one) for one in look.pools) if look else None,
+            upkeep=_upkeep(look) if look else {},
+            damaged=look.damaged if look else (),
         )
-        return Seen(judge(facts, self._limits), facts, look, queues.answer)
+        report = judge(facts, self._limits)
+        return Seen(report, facts, look, queues.answer, self._gaps)
 
 
 def _sql(settings: Settings) -> str:
@@ -125,6 +138,12 @@ def _age(look: Look, then: float | None) -> float | None:
 def _cleanup(look: Look) -> Runs:
     recent = look.runs[CLEANUP_EXPIRED_SESSIONS].recent
     return Runs(len(recent), recent.count("x"))
+
+
+def _upkeep(look: Look) -> dict[str, float]:
+    """Return for how long no run of each task has gone well."""
+    waits = {entry.name: look.waits_since(entry.task) for entry in ENTRIES}
+    return {name: look.at - since for name, since in waits.items() if since}
 
 
 def _pool(look: Look, one: PoolLook) -> PoolFacts:

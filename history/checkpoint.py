@@ -9,6 +9,7 @@ nobody comes for it.
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,11 +17,12 @@ import structlog
 from sqlalchemy import Engine
 
 from history.names import Names
-from history.store import HistoryStore
+from history.store import LATEST, HistoryStore
 from history.tables import checkpoints
 from history.tables.checkpoints import Copy
 from history.tables.cursor import Overtaken, moving, position
 from limpet.errors import ConfigurationError
+from limpet.keys import SESSION_ID
 from limpet.sealing import Sealer
 from sessions.operation import TEMPORARY
 from sessions.transfer import portable
@@ -29,8 +31,10 @@ from sessions.transfer import portable
 STEP: Final = 50
 #: Sessions of one transaction; together their states are at most 100 MB.
 _WALK: Final = 100
-#: No time in ms, and no version made from one, is beyond what SQL can hold.
-_LATEST: Final = 2**53
+#: No version, which begins as a time in ms, is beyond what SQL can hold.
+_MOST: Final = 2**53
+#: Characters of a proxy's id.
+_PROXY: Final = 10
 
 log = structlog.get_logger(__name__)
 
@@ -126,8 +130,10 @@ class Checkpoints:
     ) -> Copy:
         kept = portable(fields)
         version = kept.get("v", "0")
-        if int(version) > _LATEST:
-            raise OverflowError("v")
+        if not 0 <= int(version) <= _MOST or not 0 < len(fields["p"]) <= _PROXY:
+            raise ValueError
+        if not re.fullmatch(SESSION_ID, session_id) or "\0" in fields["p"]:
+            raise ValueError
         text = json.dumps([fields["p"], kept], sort_keys=True).encode()
         # A version that Redis was told is known is not sent, and is in SQL already.
         same = version == known and known != ""
@@ -135,7 +141,7 @@ class Checkpoints:
             session=label,
             name=self._sealer.seal(session_id) if label != session_id else "",
             proxy=fields["p"],
-            created_ms=_ms(fields, "a") - _ms(fields, "m"),
+            created_ms=max(0, _ms(fields, "a") - _ms(fields, "m")),
             expires_ms=_ms(fields, "x"),
             fields=kept,
             mark=hashlib.sha256(text).hexdigest()[:32],
@@ -149,6 +155,6 @@ def _ms(fields: dict[str, str], name: str) -> int:
     if "damaged" in fields:
         raise KeyError(name)
     found = int(float(fields.get(name, 0)))
-    if abs(found) > _LATEST:
+    if not 0 <= found <= LATEST:
         raise OverflowError(name)
     return found

@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 from sqlmodel import Session
 
 from history import events
-from history.figures import PoolFigures, SystemFigures
+from history.figures import DamagedEntry, PoolFigures, read_pool, read_system
 from history.names import Names
 from history.store import (
     START,
@@ -29,25 +29,32 @@ from history.store import (
 from history.tables import AuditRow, ClosedRow, PoolSnapshotRow, SystemSnapshotRow
 from history.tables import figures as tables
 from history.tables.cursor import Overtaken, moving, position
-from history.tables.writing import insert
+from history.tables.writing import Values, insert
 
 #: Entries of one transaction; one that tells of a clean-up makes 50 rows.
 BATCH: Final = 500
 #: Events that were written stay in Redis for so long, for those who look there.
 _STAY_MS: Final = 3_600_000
+#: Entries that one line of the log names.
+_TOLD: Final = 10
 
 log = structlog.get_logger(__name__)
 
-Write = Callable[[Session, Sequence[Entry]], None]
+#: Writes entries, and returns the ids of those that are none of ours.
+Write = Callable[[Session, Sequence[Entry]], Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
 class Drained:
-    """What one step moved; *gap* says that entries may have been lost before it."""
+    """What one step moved; *gap* says that entries may have been lost before it.
+
+    Of the *entries* those that are *damaged* were left out: something else wrote them.
+    """
 
     entries: int
     more: bool = False
     gap: bool = False
+    damaged: int = 0
 
 
 class Drain:
@@ -65,9 +72,11 @@ class Drain:
     def audit(self, pool: str) -> Drained:
         """Move events of a pool, and write the sessions that they say have ended."""
 
-        def write(session: Session, entries: Sequence[Entry]) -> None:
-            insert(session, AuditRow, events.audit_rows(pool, entries, self._names))
-            insert(session, ClosedRow, events.closed_rows(pool, entries, self._names))
+        def write(session: Session, entries: Sequence[Entry]) -> list[str]:
+            ours, damaged = events.sound(entries)
+            insert(session, AuditRow, events.audit_rows(pool, ours, self._names))
+            insert(session, ClosedRow, events.closed_rows(pool, ours, self._names))
+            return damaged
 
         def gap(session: Session, after: str, first: Entry) -> None:
             insert(session, AuditRow, [events.gap_row(pool, after, first)])
@@ -85,30 +94,40 @@ class Drain:
     def snapshots(self, pool: str) -> Drained:
         """Move snapshots of a pool."""
 
-        def write(session: Session, entries: Sequence[Entry]) -> None:
-            rows, before = [], None
-            for number, (key, fields) in enumerate(entries):
-                ms, seq = moment(key)
-                figures = PoolFigures.read(fields["json"], ms)
-                if not number:
-                    before = tables.last_before(self._engine, pool, ms)
+        def write(session: Session, entries: Sequence[Entry]) -> list[str]:
+            rows: list[Values] = []
+            damaged: list[str] = []
+            before: PoolFigures | None = None
+            for entry in entries:
+                ms, seq = moment(entry[0])
+                try:
+                    figures = read_pool(entry, pool)
+                except DamagedEntry:
+                    damaged.append(entry[0])
+                    continue
+                before = before or tables.last_before(self._engine, pool, ms)
                 rows.append(tables.pool_values(ms, seq, figures, before))
                 before = figures
             insert(session, PoolSnapshotRow, rows)
+            return damaged
 
         return self._step(snapshots_of(pool), f"snapshots:{pool}", write)[0]
 
     def system(self) -> Drained:
         """Move snapshots of what all pools share."""
 
-        def write(session: Session, entries: Sequence[Entry]) -> None:
-            rows = [
-                tables.system_values(ms, seq, SystemFigures.read(text, ms))
-                for (ms, seq), text in (
-                    (moment(key), fields["json"]) for key, fields in entries
-                )
-            ]
+        def write(session: Session, entries: Sequence[Entry]) -> list[str]:
+            rows: list[Values] = []
+            damaged: list[str] = []
+            for entry in entries:
+                try:
+                    figures = read_system(entry)
+                except DamagedEntry:
+                    damaged.append(entry[0])
+                else:
+                    rows.append(tables.system_values(*moment(entry[0]), figures))
             insert(session, SystemSnapshotRow, rows)
+            return damaged
 
         return self._step(snapshots_of(None), "system", write)[0]
 
@@ -130,7 +149,7 @@ class Drain:
                 with moving(self._engine, cursor, after, last) as session:
                     if found.gap and tell_gap:
                         tell_gap(session, after, found.entries[0])
-                    write(session, found.entries)
+                    damaged = write(session, found.entries)
             except Overtaken:
                 continue
             if found.gap:
@@ -142,4 +161,7 @@ class Drain:
                 )
             if found.anew:
                 log.warning("history_began_anew", stream=stream, after=after)
-            return Drained(len(found.entries), found.more, found.gap), last
+            if damaged:
+                log.error("history_damaged", stream=stream, entries=damaged[:_TOLD])
+            moved = len(found.entries)
+            return Drained(moved, found.more, found.gap, len(damaged)), last

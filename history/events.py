@@ -5,19 +5,31 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from history.names import Names
-from history.store import Entry, moment
+from history.store import LATEST, Entry, moment
 from history.tables.writing import Values, utc
 
 #: Fields of an event that have columns of their own, or make rows of their own.
 _KNOWN: Final = frozenset({"event", "session", "sessions", "proxy", "ended"})
 #: Ended by themselves, at a time that was known before: the clean-up comes later.
 _BY_TIME: Final = frozenset({"idle", "max_age"})
-#: What SQL takes as a number, and as a time in ms: until the year 2286.
-_MOST: Final = 10**13 - 1
+#: Characters of columns.
+_EVENT, _REASON, _PROXY, _SESSION = 32, 16, 10, 128
 #: What is told of a session that ended, its name being the last.
 _FIGURES: Final = 9
 #: Says that events may be missing.
 GAP: Final = "gap"
+
+
+def sound(entries: Sequence[Entry]) -> tuple[list[Entry], list[str]]:
+    """Return those that are events, and the ids of those that are none of ours."""
+    found, damaged = [], []
+    for entry in entries:
+        key, fields = entry
+        if "event" in fields and moment(key)[0] <= LATEST:
+            found.append(entry)
+        else:
+            damaged.append(key)
+    return found, damaged
 
 
 def audit_rows(pool: str, entries: Sequence[Entry], names: Names) -> list[Values]:
@@ -37,9 +49,9 @@ def audit_rows(pool: str, entries: Sequence[Entry], names: Names) -> list[Values
                     "seq": seq,
                     "item": item,
                     "at": utc(ms),
-                    "event": fields.get("event", "")[:32],
-                    "session": names.label(session) if session else None,
-                    "proxy": proxy,
+                    "event": _word(fields["event"], _EVENT),
+                    "session": _label(names, session) if session else None,
+                    "proxy": _word(proxy, _PROXY) if proxy else None,
                     "details": details,
                 }
             )
@@ -51,7 +63,7 @@ def closed_rows(pool: str, entries: Sequence[Entry], names: Names) -> list[Value
     rows: list[Values] = []
     for key, fields in entries:
         ms, seq = moment(key)
-        reason = fields.get("reason", "")
+        reason = _word(fields.get("reason", ""), _REASON)
         for item, one in enumerate(_ended(fields)):
             over = min(ms, one["until_ms"]) if reason in _BY_TIME else ms
             rows.append(
@@ -60,7 +72,7 @@ def closed_rows(pool: str, entries: Sequence[Entry], names: Names) -> list[Value
                     "ms": ms,
                     "seq": seq,
                     "item": item,
-                    "session": names.label(one["session"]),
+                    "session": _label(names, one["session"]),
                     "proxy": one["proxy"],
                     "created": utc(one["created_ms"]),
                     "closed": utc(max(over, one["created_ms"])),
@@ -86,7 +98,7 @@ def _ended(fields: dict[str, str]) -> list[dict[str, Any]]:
     """Read what ``sessions/lua/_lived.lua`` says of sessions that ended."""
     try:
         told = json.loads(fields.get("ended") or "[]")
-    except ValueError:
+    except (ValueError, RecursionError):
         return []  # a damaged record must not stop all events after it
     found = []
     for one in told if isinstance(told, list) else []:
@@ -96,7 +108,7 @@ def _ended(fields: dict[str, str]) -> list[dict[str, Any]]:
         found.append(
             {
                 "session": str(name),
-                "proxy": str(proxy or ""),
+                "proxy": _word(str(proxy or ""), _PROXY),
                 "created_ms": max(0, _number(ends) - _number(max_age)),
                 "until_ms": max(_number(expires), _number(deadline)),
                 "requests": _number(requests),
@@ -107,9 +119,19 @@ def _ended(fields: dict[str, str]) -> list[dict[str, Any]]:
     return found
 
 
+def _label(names: Names, session: str) -> str:
+    return _word(names.label(_word(session, len(session))), _SESSION)
+
+
+def _word(text: str, most: int) -> str:
+    """Return what SQL can keep of a text that something else may have written."""
+    kept = text.replace("\0", "\ufffd").encode(errors="replace").decode()
+    return kept[:most]
+
+
 def _number(value: Any) -> int:
     """Of a field that a session has not there is ``false``."""
     try:
-        return min(_MOST, max(0, int(float(value or 0))))
+        return min(LATEST, max(0, int(float(value or 0))))
     except (TypeError, ValueError, OverflowError):
         return 0  # as above

@@ -2,13 +2,26 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Self
+from dataclasses import asdict, dataclass, field, replace
+from typing import Annotated, Final, Self, TypeVar
 
-from history.totals import Counts, Totals
+from pydantic import Field, TypeAdapter, ValidationError
+
+from history.store import LATEST, Entry, moment
+from history.totals import Count, Counts, Totals
 from limpet.upkeep import Record
 from proxies.census import Census
 from sessions import PoolStats
+
+#: The most that a column of SQL holds.
+LARGEST: Final = 2**31 - 1
+Gauge = Annotated[int, Field(ge=0, le=LARGEST)]
+Moment = Annotated[int, Field(ge=0, le=LATEST)]
+Mean = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class DamagedEntry(ValueError):
+    """An entry of a stream is no snapshot: something else has written it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,27 +32,36 @@ class PoolFigures:
     state, and by mode those that may not be chosen. How sessions are spread over the
     proxies that may be chosen: fewest, most and mean on one, and *skew*, the most in
     times of the mean (1.0 is even). Of a pool with more than `SAMPLE` proxies these
-    are of a sample: *looked_at* says how many were looked at.
+    are of a sample: *looked_at* says how many were looked at. *first* is the one before
+    which Redis had none: what it has counted, it has counted since the pool began.
     """
 
     pool: str
     at_ms: int
-    active: int
-    expired_waiting: int
-    leased: int
-    warm: int
-    proxies_up: int
-    proxies_cooling: int
+    active: Gauge
+    expired_waiting: Gauge
+    leased: Gauge
+    warm: Gauge
+    proxies_up: Gauge
+    proxies_cooling: Gauge
     proxies: Counts
-    looked_at: int
-    sessions_min: int
-    sessions_max: int
-    sessions_mean: float
-    sessions_skew: float
+    looked_at: Gauge
+    sessions_min: Gauge
+    sessions_max: Gauge
+    sessions_mean: Mean
+    sessions_skew: Mean
     totals: Totals
+    first: bool = False
 
     @classmethod
-    def of(cls, stats: PoolStats, census: Census, modes: Mapping[str, int]) -> Self:
+    def of(
+        cls,
+        stats: PoolStats,
+        census: Census,
+        modes: Mapping[str, int],
+        *,
+        first: bool = False,
+    ) -> Self:
         """Put together what the engine counts, its proxies, and those told to rest."""
         return cls(
             pool=stats.pool,
@@ -57,14 +79,8 @@ class PoolFigures:
             sessions_mean=census.sessions_mean,
             sessions_skew=census.sessions_skew,
             totals=Totals.of(stats),
+            first=first,
         )
-
-    @classmethod
-    def read(cls, text: str, at_ms: int) -> Self:
-        """Read what `dump` wrote; *at_ms* is when the stream took it."""
-        found = json.loads(text)
-        totals = Totals.read(found["totals"])
-        return cls(**{**found, "at_ms": at_ms, "totals": totals})
 
     def dump(self) -> str:
         return json.dumps(asdict(self), separators=(",", ":"))
@@ -82,14 +98,14 @@ class SystemFigures:
     """
 
     at_ms: int
-    memory_bytes: int
-    memory_limit_bytes: int
+    memory_bytes: Count
+    memory_limit_bytes: Count
     queues: Counts = field(default_factory=dict)
-    cleanup_runs: int = 0
-    cleanup_failures: int = 0
-    cleanup_failure_rate: float = 0.0
-    cleanup_last_ok_ms: int = 0
-    cleanup_last_removed: int = 0
+    cleanup_runs: Count = 0
+    cleanup_failures: Count = 0
+    cleanup_failure_rate: Mean = 0.0
+    cleanup_last_ok_ms: Moment = 0
+    cleanup_last_removed: Count = 0
 
     @classmethod
     def of(
@@ -108,11 +124,32 @@ class SystemFigures:
             cleanup_last_removed=removed if isinstance(removed, int) else 0,
         )
 
-    @classmethod
-    def read(cls, text: str, at_ms: int) -> Self:
-        """Read what `dump` wrote; *at_ms* is when the stream took it."""
-        found: dict[str, Any] = json.loads(text)
-        return cls(**{**found, "at_ms": at_ms})
-
     def dump(self) -> str:
         return json.dumps(asdict(self), separators=(",", ":"))
+
+
+T = TypeVar("T", PoolFigures, SystemFigures)
+_POOL: Final = TypeAdapter(PoolFigures)
+_SYSTEM: Final = TypeAdapter(SystemFigures)
+
+
+def read_pool(entry: Entry, pool: str) -> PoolFigures:
+    """Read an entry of the stream of *pool*. Raises `DamagedEntry`."""
+    return replace(_read(_POOL, entry), pool=pool)
+
+
+def read_system(entry: Entry) -> SystemFigures:
+    """Read an entry of the stream of what all pools share. Raises `DamagedEntry`."""
+    return _read(_SYSTEM, entry)
+
+
+def _read(kind: TypeAdapter[T], entry: Entry) -> T:
+    key, fields = entry
+    at_ms, _ = moment(key)
+    if at_ms > LATEST:
+        raise DamagedEntry(key)
+    try:
+        found = kind.validate_json(fields.get("json", ""))
+    except ValidationError:
+        raise DamagedEntry(key) from None
+    return replace(found, at_ms=at_ms)

@@ -52,7 +52,9 @@ class Point:
         """Sum up *snapshots*, at least one, the oldest first.
 
         *before* is the one before them. Without it the first one only says where
-        counting begins, since what it has counted may be years old.
+        counting begins, since what it has counted may be years old; unless there was
+        none before it, when all of it has happened since the pool began. Nobody knows
+        how long that was, and no *seconds* are counted for it.
         """
         last = snapshots[-1]
         done, seconds = _counted(snapshots, before)
@@ -93,6 +95,8 @@ def _counted(
 ) -> tuple[Totals, float]:
     """Return what was counted, step by step: a count may begin anew in between."""
     done, last = Totals(), before or snapshots[0]
+    if before is None and last.first:
+        done = last.totals
     start = last.at_ms
     for one in snapshots:
         done += one.totals.since(last.totals)

@@ -1,15 +1,22 @@
 """What there was: points for charts, of the last hour, day or week."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from enum import StrEnum
-from typing import Final
+from typing import Final, TypeVar
 
 from sqlalchemy import Engine
 
-from history.figures import PoolFigures, SystemFigures
+from history.figures import (
+    DamagedEntry,
+    PoolFigures,
+    SystemFigures,
+    read_pool,
+    read_system,
+)
 from history.point import Point
 from history.rollup import HOUR_MS, rolled_up_to
-from history.store import Entry, HistoryStore, moment, snapshots_of
+from history.store import Entry, HistoryStore, snapshots_of
 from history.tables import figures as tables
 
 _MINUTE_MS: Final = 60_000
@@ -17,6 +24,8 @@ _MINUTE_MS: Final = 60_000
 _DAY_STEP_MS: Final = 5 * _MINUTE_MS
 #: More than an hour of snapshots, even if one is taken each second.
 _MOST: Final = 4000
+
+T = TypeVar("T")
 
 
 class Span(StrEnum):
@@ -67,7 +76,8 @@ class History:
     def latest(self, pool: str) -> PoolFigures | None:
         """Return the pool's last snapshot, `None` before the first."""
         found = self._store.newest(snapshots_of(pool))
-        return _figures(found) if found else None
+        figures = _readable([found] if found else [], lambda one: read_pool(one, pool))
+        return figures[0] if figures else None
 
     def system(self, span: Span, *, after_ms: int = 0) -> list[SystemFigures]:
         """Return what all pools shared, thinned out to the steps of `pool`'s points."""
@@ -75,7 +85,7 @@ class History:
         since = max(after_ms + 1, now - span.ms)
         if span is Span.HOUR:
             found = self._store.between(snapshots_of(None), since, _MOST)
-            return [_system(one) for one in found]
+            return _readable(found, read_system)
         rows = tables.system_snapshots(self._engine, since_ms=since, until_ms=now + 1)
         step = _DAY_STEP_MS if span is Span.DAY else HOUR_MS
         last = {one.at_ms // step: one for one in rows}
@@ -84,12 +94,13 @@ class History:
     def latest_system(self) -> SystemFigures | None:
         """Return the last snapshot of what all pools share, `None` before the first."""
         found = self._store.newest(snapshots_of(None))
-        return _system(found) if found else None
+        figures = _readable([found] if found else [], read_system)
+        return figures[0] if figures else None
 
     def _live(self, pool: str, since: int) -> list[PoolFigures]:
         # One more minute: what the first point of the hour is counted from.
         found = self._store.between(snapshots_of(pool), since - 2 * _MINUTE_MS, _MOST)
-        return [_figures(one) for one in found]
+        return _readable(found, lambda one: read_pool(one, pool))
 
     def _steps(self, pool: str, since: int, until: int, step: int) -> list[Point]:
         """Sum up what SQL holds by *step*, the last one as far as it has come."""
@@ -123,9 +134,10 @@ def _groups(rows: Sequence[PoolFigures], step: int) -> list[list[PoolFigures]]:
     return list(groups.values())
 
 
-def _figures(found: Entry) -> PoolFigures:
-    return PoolFigures.read(found[1]["json"], moment(found[0])[0])
-
-
-def _system(found: Entry) -> SystemFigures:
-    return SystemFigures.read(found[1]["json"], moment(found[0])[0])
+def _readable(found: Sequence[Entry], read: Callable[[Entry], T]) -> list[T]:
+    """Read entries, but for those that are damaged: the task that moves them tells."""
+    figures = []
+    for one in found:
+        with suppress(DamagedEntry):
+            figures.append(read(one))
+    return figures

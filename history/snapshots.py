@@ -3,16 +3,23 @@
 from collections.abc import Mapping
 from typing import Final
 
+import structlog
+
 from history.figures import PoolFigures, SystemFigures
 from history.store import HistoryStore, snapshots_of
 from history.totals import Counts
 from limpet.upkeep import Record
 from proxies import ProxyPool
-from sessions import SessionManager
+from proxies.census import Census
+from sessions import PoolStats, SessionManager
 
 #: Usable and cooling proxies that a snapshot looks at, of each: all of most pools. It
 #: costs the server about 2 ms, in commands of 2 µs between which others are served.
 SAMPLE: Final = 1000
+#: Counts that one line of the log names.
+_TOLD: Final = 10
+
+log = structlog.get_logger(__name__)
 
 
 class Snapshots:
@@ -20,13 +27,19 @@ class Snapshots:
 
     def __init__(self, store: HistoryStore) -> None:
         self._store = store
+        #: Things that could not be read, which count as nothing.
+        self.damaged = 0
 
     def take(
         self, sessions: SessionManager, proxies: ProxyPool, modes: Mapping[str, int]
     ) -> PoolFigures:
         """Look at a pool; *modes* counts its proxies that are told to rest, by mode."""
-        figures = PoolFigures.of(sessions.stats(), proxies.census(SAMPLE), modes)
-        self._store.add(snapshots_of(sessions.pool), figures.dump())
+        stream = snapshots_of(sessions.pool)
+        first = self._store.newest(stream) is None
+        stats, census = sessions.stats(), proxies.census(SAMPLE)
+        self._tell(stats, census)
+        figures = PoolFigures.of(stats, census, modes, first=first)
+        self._store.add(stream, figures.dump())
         return figures
 
     def take_system(self, queues: Counts, cleanup: Record) -> SystemFigures:
@@ -45,3 +58,14 @@ class Snapshots:
         if last is None:
             return None
         return (self._store.now_ms() - int(last[0].partition("-")[0])) / 1000
+
+    def _tell(self, stats: PoolStats, census: Census) -> None:
+        damaged = len(stats.damaged) + census.damaged
+        if damaged:
+            self.damaged += damaged
+            log.error(
+                "figures_damaged",
+                pool=stats.pool,
+                counts=stats.damaged[:_TOLD],
+                proxies=census.damaged,
+            )

@@ -6,7 +6,7 @@ from typing import Any, Final, cast
 
 from redis import Redis, RedisCluster
 
-from limpet.connection import STORE_ERRORS, store_error
+from limpet.connection import STORE_ERRORS, as_text, store_error
 from limpet.keys import SYSTEM, Keys
 from limpet.scripts import Script
 
@@ -16,6 +16,8 @@ _WAITING: Final = Script("history", "waiting")
 SNAPSHOTS_KEPT: Final = 1440
 #: As many as scripts keep.
 _EVENTS_KEPT: Final = 50_000
+#: No time in Unix ms is later: it is in the year 2286, and SQL holds it.
+LATEST: Final = 10**13 - 1
 #: Before the first entry of any stream.
 START: Final = "0-0"
 
@@ -155,7 +157,7 @@ class HistoryStore:
             reply: Any = self._client.zscan(Keys(pool).expiry, cursor, count=count)
         except STORE_ERRORS as error:
             raise store_error(error) from None
-        return int(reply[0]), [_text(name) for name, _ in reply[1]]
+        return int(reply[0]), [as_text(name) for name, _ in reply[1]]
 
     def copies(
         self, pool: str, known: dict[str, str]
@@ -195,14 +197,9 @@ def moment(entry_id: str) -> tuple[int, int]:
 
 
 def _entry(key: bytes, fields: dict[bytes, bytes]) -> Entry:
-    return key.decode(), {_text(k): _text(v) for k, v in fields.items()}
+    return key.decode(), {as_text(k): as_text(v) for k, v in fields.items()}
 
 
 def _fields(flat: list[bytes]) -> dict[str, str]:
-    words = [_text(one) for one in flat]
+    words = [as_text(one) for one in flat]
     return dict(zip(words[::2], words[1::2], strict=True))
-
-
-def _text(raw: bytes) -> str:
-    # One damaged record must not stop what comes after it.
-    return raw.decode(errors="replace")

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Final, Self
+from typing import Annotated, Any, Final, Self
+
+from pydantic import Field
 
 from sessions import PoolStats
 from sessions.stats import TIME_BUCKETS
@@ -11,8 +13,10 @@ from sessions.stats import TIME_BUCKETS
 LIFE_BUCKETS: Final = range(26)
 _CLOSED: Final = "closed_"
 
+#: No count of ours is larger, and SQL holds it.
+Count = Annotated[int, Field(ge=0, le=2**53)]
 #: How many, by name; the names of buckets are numbers, as JSON wants them.
-Counts = dict[str, int]
+Counts = dict[str, Count]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +43,16 @@ class Totals:
     those of less than 2ⁿ seconds; together *lifetime_ms*.
     """
 
-    created: int = 0
-    requests: int = 0
-    failovers: int = 0
-    faults: int = 0
-    bans: int = 0
-    lost_leases: int = 0
-    stale_releases: int = 0
-    busy: int = 0
-    no_proxy: int = 0
-    lifetime_ms: int = 0
+    created: Count = 0
+    requests: Count = 0
+    failovers: Count = 0
+    faults: Count = 0
+    bans: Count = 0
+    lost_leases: Count = 0
+    stale_releases: Count = 0
+    busy: Count = 0
+    no_proxy: Count = 0
+    lifetime_ms: Count = 0
     closed: Counts = field(default_factory=dict)
     responses: Counts = field(default_factory=dict)
     lifetimes: Counts = field(default_factory=dict)

@@ -1,16 +1,32 @@
 """What befell one session: events that Redis has, and then those that SQL has."""
 
+from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import Engine
 
 from history.names import Names
-from history.tables.events import events_of
+from history.tables.events import events_of, last_closed
+from history.tables.writing import unix_ms
 from limpet.errors import StoreUnavailable
 from sessions.store import SessionStore
 
 #: Audit events looked through for those of one session: one reply of about 0.1 MB.
 _MOST: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a session ended; times are Unix seconds, *bytes* those that it received."""
+
+    session: str
+    proxy: str
+    created: float
+    closed: float
+    reason: str
+    requests: int
+    failovers: int
+    bytes: int
 
 
 class Trail:
@@ -40,6 +56,28 @@ class Trail:
         ]
         first = int(found[-1][0].partition("-")[0]) if found else None
         return recent + self._older(session_id, first)
+
+    def ended(self, session_id: str) -> Ended | None:
+        """Return how the session of that name ended last, as far as SQL knows."""
+        if self._engine is None:
+            return None
+        label = self._names.label(session_id)
+        try:
+            row = last_closed(self._engine, self._pool, label)
+        except StoreUnavailable:  # as below
+            return None
+        if row is None:
+            return None
+        return Ended(
+            session=session_id,
+            proxy=row.proxy,
+            created=unix_ms(row.created) / 1000,
+            closed=unix_ms(row.closed) / 1000,
+            reason=row.reason,
+            requests=row.requests,
+            failovers=row.failovers,
+            bytes=row.bytes,
+        )
 
     def _older(self, session_id: str, before_ms: int | None) -> list[dict[str, str]]:
         if self._engine is None:

@@ -59,7 +59,14 @@ class HealthSettings(BaseSettings):
     health_snapshot_age_seconds: Seconds = Field(
         default=300,
         description="With the newest snapshot older it is degraded; never less than "
-        "three times the interval of snapshots.",
+        "LIMPET_HEALTH_UPKEEP_MISSED_RUNS times the longest gap between snapshots.",
+    )
+    health_upkeep_missed_runs: int = Field(
+        default=3,
+        ge=1,
+        le=1000,
+        description="With a task of upkeep that has not gone well for this many of its "
+        "intervals, and for 5 minutes, it is degraded.",
     )
     health_max_cleanup_failures_percent: Percent = Field(
         default=5, description="With more of the clean-ups failing it is degraded."

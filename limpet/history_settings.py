@@ -2,7 +2,13 @@
 
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import (
+    AfterValidator,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings
 
 #: An HMAC is as strong as its key: what can be guessed hides nothing.
@@ -49,3 +55,16 @@ class HistorySettings(BaseSettings):
         description="Secret under which ids of sessions are hashed in SQL; unset: they "
         "are kept as they are. Needs LIMPET_STATE_KEYS.",
     )
+
+    # Declared by who inherits from this, and so read after what it is compared with.
+    @field_validator("state_keys", check_fields=False)
+    @classmethod
+    def _seals_what_is_hashed(
+        cls, keys: SecretStr | None, info: ValidationInfo
+    ) -> SecretStr | None:
+        if keys is None and info.data.get("history_hash_key") is not None:
+            raise ValueError(
+                "must be set where LIMPET_HISTORY_HASH_KEY is: of ids that are hashed, "
+                "a restore needs the real ones, sealed"
+            )
+        return keys

@@ -1,6 +1,7 @@
 """The settings of what runs by itself; see `limpet.settings`.
 
-Each of it has a switch, an interval, and a crontab that wins over the interval.
+Each of it has a switch, an interval of a second or more, and a crontab that wins over
+the interval.
 """
 
 from typing import Annotated, Any
@@ -9,7 +10,10 @@ from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings
 
 from limpet.crontab import crontab
-from limpet.pool_settings import Minutes, Seconds
+
+#: How often: a run needs its time, and more than one in a second would only wait.
+Seconds = Annotated[float, Field(ge=1, le=86_400, allow_inf_nan=False)]
+Minutes = Annotated[float, Field(ge=0.02, le=525_600, allow_inf_nan=False)]
 
 
 def _checked(text: str) -> str:

@@ -12,6 +12,20 @@ local clock = redis.call("TIME")
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local changes, named = {}, {}
 
+--@include limpet/_sound
+sound(alerts, "hash")
+sound(events, "stream")
+sound(outbox, "hash")
+
+-- What was told of a check; of one that something else has written to, nothing.
+local known = {healthy = true, degraded = true, down = true}
+local function remembered(held)
+  local read, a = pcall(cjson.decode, held or "")
+  if read and type(a) == "table" and known[a.told] and known[a.now]
+    and type(a.from) == "number" then return a end
+  return {told = "healthy", now = "healthy", from = now}
+end
+
 local function change(id, a, text)
   local was = a.told
   a.told, a.since = a.now, a.from
@@ -25,7 +39,7 @@ end
 
 local function judge(id, status, text)
   local held = redis.call("HGET", alerts, id)
-  local a = held and cjson.decode(held) or {told = "healthy", now = "healthy", from = now}
+  local a = remembered(held)
   if status ~= a.now then a.now, a.from = status, now end
   if a.now ~= a.told and now - a.from >= after then change(id, a, text) end
   if a.now == "healthy" and a.told == "healthy" then

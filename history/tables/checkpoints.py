@@ -52,6 +52,7 @@ class Copy:
     """A session to keep; times in Unix ms.
 
     *state* is empty for none; `None` means that the one which is kept already stays.
+    *written_ms* is known of those that are read.
     """
 
     session: str
@@ -63,6 +64,7 @@ class Copy:
     mark: str
     version: int
     state: bytes | None
+    written_ms: int = 0
 
 
 def marks(
@@ -112,6 +114,33 @@ def pools(engine: Engine) -> list[str]:
         return list(session.exec(query))
 
 
+def written(engine: Engine, pool: str, sessions: Sequence[str]) -> dict[str, int]:
+    """Return when the copies of *sessions*, of those that there are, were written."""
+    query = select(CheckpointRow.session, CheckpointRow.written).where(
+        CheckpointRow.pool == pool, col(CheckpointRow.session).in_(sessions)
+    )
+    with answering(), Session(engine) as session:
+        return {name: unix_ms(at) for name, at in session.exec(query)}
+
+
+def names(engine: Engine, pool: str, size: int) -> Iterator[list[tuple[str, str]]]:
+    """Go through what the copies are called and their sealed ids, *size* at a time."""
+    last = ""
+    while True:
+        query = (
+            select(CheckpointRow.session, CheckpointRow.name)
+            .where(CheckpointRow.pool == pool, col(CheckpointRow.session) > last)
+            .order_by(col(CheckpointRow.session))
+            .limit(size)
+        )
+        with answering(), Session(engine) as session:
+            found = [(label, sealed) for label, sealed in session.exec(query)]
+        if not found:
+            return
+        yield found
+        last = found[-1][0]
+
+
 def batches(engine: Engine, pool: str, size: int) -> Iterator[list[Copy]]:
     """Go through all copies of the pool, *size* at a time."""
     last = ""
@@ -157,4 +186,5 @@ def _copy(row: CheckpointRow) -> Copy:
         mark=row.mark,
         version=row.version,
         state=row.state,
+        written_ms=unix_ms(row.written),
     )

@@ -84,6 +84,18 @@ def closed(
         return list(found.exec(query))
 
 
+def last_closed(engine: Engine, pool: str, session: str) -> ClosedRow | None:
+    """Return the last end of a session, named as it is in SQL."""
+    query = (
+        select(ClosedRow)
+        .where(ClosedRow.pool == pool, ClosedRow.session == session)
+        .order_by(*(col(getattr(ClosedRow, name)).desc() for name in ("ms", "seq")))
+        .limit(1)
+    )
+    with answering(), Session(engine) as found:
+        return found.exec(query).one_or_none()
+
+
 def ended(engine: Engine, pool: str, names: Sequence[str]) -> set[tuple[str, int]]:
     """Return of the sessions with these *names* which ended: name, created in ms."""
     query = select(ClosedRow.session, ClosedRow.created).where(

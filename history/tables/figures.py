@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, DateTime, Engine
 from sqlmodel import Field, Session, SQLModel, col, func, select
 
-from history.figures import PoolFigures, SystemFigures
+from history.figures import LARGEST, PoolFigures, SystemFigures
 from history.point import Point
 from history.tables.writing import Values, unix_ms, upsert, utc
 from history.totals import Spread, Totals
@@ -19,7 +19,8 @@ from limpet.database import answering
 class PoolSnapshotRow(SQLModel, table=True):
     """One pool at one moment; *totals* count since the pool began.
 
-    *seconds* to *lifetime_mean_s* say what happened since the snapshot before it.
+    *seconds* to *lifetime_mean_s* say what happened since the snapshot before it. The
+    first one of a pool tells what happened since that began, and *seconds* is 0.
     """
 
     __tablename__ = "pool_snapshots"
@@ -99,6 +100,7 @@ def pool_values(
     """Return the row of a snapshot, *before* which there was another one."""
     gauges = asdict(figures)
     gauges.pop("at_ms")
+    gauges.pop("first")
     point = Point.over([figures], before)
     return {
         **gauges,
@@ -106,10 +108,10 @@ def pool_values(
         "seq": seq,
         "at": utc(ms),
         "seconds": point.seconds,
-        "created": point.created,
-        "ended": point.ended,
-        "requests": point.requests,
-        "failovers": point.failovers,
+        "created": min(LARGEST, point.created),
+        "ended": min(LARGEST, point.ended),
+        "requests": min(LARGEST, point.requests),
+        "failovers": min(LARGEST, point.failovers),
         "failover_rate": point.failover_rate,
         "response_mean_ms": point.response.mean,
         "response_p50_ms": point.response.p50,
@@ -221,9 +223,14 @@ def hours(engine: Engine, pool: str, *, since_ms: int) -> list[Point]:
 
 def _figures(row: PoolSnapshotRow) -> PoolFigures:
     found = {
-        name: getattr(row, name) for name in PoolFigures.__slots__ if name != "at_ms"
+        name: getattr(row, name)
+        for name in PoolFigures.__slots__
+        if name not in {"at_ms", "first"}
     }
-    return PoolFigures(**{**found, "at_ms": row.ms, "totals": Totals.read(row.totals)})
+    totals = Totals.read(row.totals)
+    # Of no time that is known, and yet it says that something has happened.
+    first = not row.seconds and bool(row.created or row.requests or row.ended)
+    return PoolFigures(**{**found, "at_ms": row.ms, "totals": totals, "first": first})
 
 
 def _system(row: SystemSnapshotRow) -> SystemFigures:

@@ -1,8 +1,9 @@
 """What is known of beat."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
+
+from limpet.upkeep.reading import Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,7 +12,8 @@ class Beat:
 
     *name* is the one that is *active*, or the last one that was: host and process. It
     has been so *since*, and last looked at *tick*. *sent* says when each entry of the
-    schedule was sent last; *now* is the time of the look.
+    schedule was sent last; *now* is the time of the look. Where something else has
+    written what cannot be it is *damaged*, and that as if nothing were known.
     """
 
     active: bool
@@ -20,6 +22,7 @@ class Beat:
     tick: float
     sent: dict[str, float]
     now: float
+    damaged: bool = False
 
     @property
     def silent(self) -> float | None:
@@ -28,20 +31,18 @@ class Beat:
 
     @classmethod
     def read(
-        cls,
-        row: Mapping[str, str],
-        sent: Mapping[str, str],
-        *,
-        active: bool,
-        now: tuple[int, int],
+        cls, row: Reading, sent: Reading, *, active: bool, now: tuple[int, int]
     ) -> Self:
         """Make it of what is in Redis; *now* is in seconds and microseconds."""
         seconds, micros = now
+        name, since, tick = row.text("name"), row.seconds("since"), row.seconds("tick")
+        times = {entry: at / 1000 for entry, at in sent.numbers().items()}
         return cls(
             active=active,
-            name=row.get("name", ""),
-            since=int(row.get("since", 0)) / 1000,
-            tick=int(row.get("tick", 0)) / 1000,
-            sent={name: int(at) / 1000 for name, at in sent.items()},
+            name=name,
+            since=since,
+            tick=tick,
+            sent=times,
             now=seconds + micros / 1e6,
+            damaged=row.damaged or sent.damaged,
         )

@@ -46,13 +46,13 @@ def overview(
     Raises:
         StoreUnavailable: the session Redis is away.
     """
-    beat = store.beat()
-    return beat, [_row(entry, settings, beat, store) for entry in entries]
+    beat, listed = store.beat(), list(entries)
+    records = store.records(entry.task for entry in listed)
+    return beat, [_row(one, settings, beat, records[one.task]) for one in listed]
 
 
-def _row(entry: Entry, settings: Settings, beat: Beat, store: UpkeepStore) -> Row:
+def _row(entry: Entry, settings: Settings, beat: Beat, record: Record) -> Row:
     variable, value = entry.source(settings)
-    record = store.record(entry.task)
     enabled = entry.enabled(settings)
     schedule = entry.schedule(settings)
     sent = beat.sent.get(entry.name, 0.0)

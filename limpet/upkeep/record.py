@@ -1,9 +1,9 @@
 """What is known of the runs of one upkeep task."""
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
+
+from limpet.upkeep.reading import Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,9 +13,13 @@ class Record:
     *result* is what the last run that went well returned, *error* why the last one did
     not, empty if it did. *recent* has a mark for each of the last 100 runs, the newest
     last: ``.`` went well, ``x`` did not; a failed run that is tried again counts each
-    time. *overlaps* were not begun, since another run was under way.
+    time. *overlaps* were not begun, since another run was under way; of those that were
+    *overtaken*, which hung until another one began, nothing else is written down.
+    *first* is when the first run began. Where something else has written what cannot be
+    it is *damaged*, and those fields are as if nothing were known.
     """
 
+    first: float = 0.0
     started: float = 0.0
     ended: float = 0.0
     duration_ms: int = 0
@@ -24,10 +28,12 @@ class Record:
     failures: int = 0
     failures_in_row: int = 0
     overlaps: int = 0
+    overtaken: int = 0
     recent: str = ""
     worker: str = ""
     error: str = ""
     result: dict[str, Any] = field(default_factory=dict)
+    damaged: bool = False
 
     @property
     def running(self) -> bool:
@@ -52,25 +58,24 @@ class Record:
         return ", ".join(told) or "nothing to do"
 
     @classmethod
-    def read(cls, row: Mapping[str, str]) -> Self:
+    def read(cls, row: Reading) -> Self:
         """Make it of the hash in Redis; see ``lua/end_turn.lua``."""
-
-        def at(name: str) -> float:
-            return int(row.get(name, 0)) / 1000
-
         return cls(
-            started=at("started"),
-            ended=at("ended"),
-            duration_ms=int(row.get("ms", 0)),
-            last_ok=at("ok"),
-            runs=int(row.get("runs", 0)),
-            failures=int(row.get("failures", 0)),
-            failures_in_row=int(row.get("in_row", 0)),
-            overlaps=int(row.get("overlaps", 0)),
-            recent=row.get("recent", ""),
-            worker=row.get("worker", ""),
-            error=row.get("error", ""),
-            result=json.loads(row.get("result") or "{}"),
+            first=row.seconds("first"),
+            started=row.seconds("started"),
+            ended=row.seconds("ended"),
+            duration_ms=row.number("ms"),
+            last_ok=row.seconds("ok"),
+            runs=row.number("runs"),
+            failures=row.number("failures"),
+            failures_in_row=row.number("in_row"),
+            overlaps=row.number("overlaps"),
+            overtaken=row.number("overtaken"),
+            recent=row.text("recent"),
+            worker=row.text("worker"),
+            error=row.text("error"),
+            result=row.json("result"),
+            damaged=row.damaged,
         )
 
 

@@ -1,13 +1,16 @@
 """Upkeep in the session Redis: who may run, and what became of it."""
 
-from typing import Any, Final, cast
+from collections.abc import Iterable
+from typing import Any, Final
 
 from redis import Redis
 
 from limpet.connection import STORE_ERRORS, store_error
+from limpet.errors import StoreDamaged
 from limpet.keys import BEAT, BEAT_ACTIVE, BEAT_SENT, TaskKeys
 from limpet.scripts import Script
 from limpet.upkeep.beat import Beat
+from limpet.upkeep.reading import Reading
 from limpet.upkeep.record import Record
 
 _BEGIN: Final = Script("limpet", "begin_turn")
@@ -52,22 +55,32 @@ class UpkeepStore:
 
     def end(
         self, task: str, token: str, *, began_ms: int, result: str = "", error: str = ""
-    ) -> None:
-        """Write the run down: its *result* as JSON, or its *error*."""
+    ) -> bool:
+        """Write the run down: its *result* as JSON, or its *error*.
+
+        False when another one has begun since, whose word stands.
+        """
         keys = TaskKeys(task)
         mark = "x" if error else "."
         arguments = [token, began_ms, mark, result, error]
-        self._run(_END, [keys.lock, keys.record], arguments)
+        return self._run(_END, [keys.lock, keys.record], arguments) != -1
 
     def record(self, task: str) -> Record:
         """Return what is known of the runs of *task*; `NEVER` if nothing is."""
+        return self.records([task])[task]
+
+    def records(self, tasks: Iterable[str]) -> dict[str, Record]:
+        """Return what is known of the runs of each task, in one trip."""
+        names = list(tasks)
         try:
-            found = cast(
-                "dict[bytes, bytes]", self._client.hgetall(TaskKeys(task).record)
-            )
+            with self._client.pipeline(transaction=False) as pipe:
+                for name in names:
+                    pipe.hgetall(TaskKeys(name).record)
+                found = pipe.execute(raise_on_error=False)
         except STORE_ERRORS as error:
             raise store_error(error) from None
-        return Record.read(_text(found))
+        rows = zip(names, found, strict=True)
+        return {name: Record.read(_reading(row)) for name, row in rows}
 
     def lead(self, token: str, name: str) -> tuple[bool, int, dict[str, int]]:
         """Be the active beat, if no other one is.
@@ -76,9 +89,9 @@ class UpkeepStore:
         """
         keys = [BEAT_ACTIVE, BEAT, BEAT_SENT]
         reply: Any = self._run(_LEAD, keys, [token, name, ACTIVE_MS])
-        flat = [part.decode() for part in reply[2]] if reply[0] else []
-        sent = dict(zip(flat[::2], map(int, flat[1::2]), strict=True))
-        return bool(reply[0]), reply[1], sent
+        flat = reply[2] if reply[0] else []
+        sent = Reading(dict(zip(flat[::2], flat[1::2], strict=True)))
+        return bool(reply[0]), reply[1], sent.numbers()
 
     def note_sent(self, token: str, entry: str, at_ms: int) -> bool:
         """Write down when *entry* was sent; False if another beat is active by now."""
@@ -95,11 +108,12 @@ class UpkeepStore:
                 pipe.exists(BEAT_ACTIVE)
                 pipe.hgetall(BEAT)
                 pipe.hgetall(BEAT_SENT)
-                active, beat, sent = pipe.execute()
+                active, *found = pipe.execute(raise_on_error=False)
             clock: Any = self._client.time()
         except STORE_ERRORS as error:
             raise store_error(error) from None
-        return Beat.read(_text(beat), _text(sent), active=bool(active), now=clock)
+        beat, sent = map(_reading, found)
+        return Beat.read(beat, sent, active=active == 1, now=clock)
 
     def _run(self, script: Script, keys: list[str], args: list[Any]) -> object:
         try:
@@ -108,5 +122,13 @@ class UpkeepStore:
             raise store_error(error) from None
 
 
-def _text(row: dict[bytes, bytes]) -> dict[str, str]:
-    return {name.decode(): value.decode() for name, value in row.items()}
+def _reading(found: dict[bytes, bytes] | Exception) -> Reading:
+    return _nothing(found) if isinstance(found, Exception) else Reading(found)
+
+
+def _nothing(error: Exception) -> Reading:
+    """Return what is known where a key holds something else; raise all other errors."""
+    made = store_error(error)
+    if isinstance(made, StoreDamaged):
+        return Reading({}, damaged=True)
+    raise made from None

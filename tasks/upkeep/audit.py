@@ -14,6 +14,7 @@ from limpet.names import DRAIN_AUDIT
 from limpet.settings import settings
 from tasks import runtime
 from tasks.celery import app
+from tasks.upkeep.apart import Apart
 from tasks.upkeep.base import UpkeepTask
 
 log = structlog.get_logger(__name__)
@@ -24,19 +25,25 @@ def drain_audit(self: UpkeepTask) -> dict[str, Any]:
     """Move the events of every pool to SQL, and write which sessions have ended.
 
     Each event is written once, whatever dies meanwhile. Returns how many were moved;
-    *gaps* were found where the stream's cap took events before they were.
+    *gaps* were found where the stream's cap took events before they were. Entries that
+    are no events, since something else wrote them, are *damaged* and left out.
     """
     store = HistoryStore(session_redis(settings()))
     drain = Drain(store, database.engine(settings().sql_url), Names.of(settings()))
-    report = {"moved": 0, "gaps": 0, "unfinished": 0}
+    report = {"moved": 0, "gaps": 0, "damaged": 0, "unfinished": 0}
+    apart = Apart()
     for pool in (NO_POOL, *runtime.pools()):
-        more = True
-        while more and self.turn.going:
-            done = drain.audit(pool)
-            report["moved"] += done.entries
-            report["gaps"] += done.gap
-            more = done.more
-        report["unfinished"] += more
+        with apart.pool(pool):
+            more = True
+            while more and self.turn.going:
+                done = drain.audit(pool)
+                report["moved"] += done.entries
+                report["gaps"] += done.gap
+                report["damaged"] += done.damaged
+                more = done.more
+            report["unfinished"] += more
+    report["damaged"] += apart.damaged
     if report["moved"]:
         log.info("audit_drained", **report)
+    apart.close()
     return report

@@ -24,7 +24,10 @@ and is entered in `beat_schedule.ENTRIES`. `UpkeepTask` sees to the rest:
 - A store that fails (`StoreUnavailable` and its kin) is tried again after 2, 4, 8, 16
   and 32 s. Each try begins anew, so a task has to be safe to run twice.
 - Every run is written down: `limpet.upkeep.UpkeepStore.record` tells. A task that has
-  to go on where it was may read its own last result from ``self.last``.
+  to go on where it was may read its own last result from ``self.last``. Of a run that
+  hung until another one began nothing is: what it found is older than what is there.
+- Arguments are checked before a run begins: ``takes=…`` is a `Job` with a field for
+  each; most tasks take none. A caller's mistake is `InvalidJob`, and no failed run.
 
 ``task.run(…)`` is the bare function, for tests; ``task(…)`` is a whole run.
 """
@@ -44,11 +47,14 @@ from celery.exceptions import Reject
 
 from limpet.connection import session_redis
 from limpet.errors import (
+    InvalidJob,
     JobError,
     LimpetError,
     SessionCleanupError,
+    StoreDamaged,
     StoreUnavailable,
 )
+from limpet.jobs import Job
 from limpet.settings import settings
 from limpet.upkeep import Record, UpkeepStore
 from limpet.upkeep.store import HOLD_MS
@@ -64,6 +70,8 @@ _HUNG: Final = 300.0
 #: Tries after the first, and seconds before the first of them; then twice as many.
 _TRIES: Final = 5
 _BACKOFF: Final = 2.0
+#: No time in ms is later.
+_LATEST: Final = 2**53
 #: What may be over by the next try.
 _PASSING: Final = (StoreUnavailable, SessionCleanupError)
 
@@ -109,6 +117,8 @@ class UpkeepTask(CheckedTask):
     throws = (JobError,)
     #: Seconds that a run may take; None: as set for all.
     budget: ClassVar[float | None] = None
+    #: What it may be called with.
+    takes: ClassVar[type[Job]] = Job
 
     @property
     def turn(self) -> Turn:
@@ -125,12 +135,29 @@ class UpkeepTask(CheckedTask):
         return self.budget or settings().upkeep_budget_seconds
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        given = self._checked(args, kwargs)
         try:
-            return self._run_once(args, kwargs)
+            return self._run_once(given)
+        except StoreDamaged:
+            raise  # it would be so at every try
         except _PASSING as error:
             self._again(error)
 
-    def _run_once(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    def _checked(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        fields = list(self.takes.model_fields)
+        if len(args) > len(fields):
+            raise InvalidJob(
+                f"{self.name}: takes {len(fields)} arguments, not {len(args)}"
+            )
+        given = dict(zip(fields, args, strict=False))
+        for name in given.keys() & kwargs.keys():
+            raise InvalidJob(f"{name}: is given twice, by place and by name")
+        job = self.takes.parse((), {**given, **kwargs})
+        return {name: getattr(job, name) for name in job.model_fields_set}
+
+    def _run_once(self, given: Mapping[str, Any]) -> Any:
         store = UpkeepStore(session_redis(settings()))
         token = secrets.token_hex(8)
         told = self.request.headers or {}
@@ -140,7 +167,7 @@ class UpkeepTask(CheckedTask):
             token,
             message=str(self.request.id),
             slot=str(told.get(SLOT, "")),
-            sent_ms=int(told.get(SENT, 0)),
+            sent_ms=_sent_ms(told.get(SENT)),
             by=str(self.request.hostname or ""),
         )
         if state != "go":
@@ -150,7 +177,7 @@ class UpkeepTask(CheckedTask):
             reset = _current.set(turn)
             try:
                 with _renewed(store, self.name, token, turn):
-                    done.update(_plain(self.run(*args, **kwargs)))
+                    done.update(_plain(self.run(**given)))
             finally:
                 _current.reset(reset)
         return done
@@ -164,6 +191,11 @@ class UpkeepTask(CheckedTask):
         with suppress(Reject):
             raise self.retry(exc=error, countdown=wait, max_retries=_TRIES)
         raise error
+
+
+def _sent_ms(header: object) -> int:
+    """Return when beat sent it, 0 for what beat would not write."""
+    return header if type(header) is int and 0 < header < _LATEST else 0
 
 
 def _plain(result: Any) -> dict[str, Any]:
@@ -186,7 +218,8 @@ def _written_down(
         with suppress(StoreUnavailable):
             store.end(task, token, began_ms=began_ms, error=text[:500])
         raise
-    store.end(task, token, began_ms=began_ms, result=json.dumps(done))
+    if not store.end(task, token, began_ms=began_ms, result=json.dumps(done)):
+        log.warning("upkeep_overtaken", task=task, began_ms=began_ms)
 
 
 @contextmanager

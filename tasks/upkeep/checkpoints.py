@@ -14,6 +14,7 @@ from limpet.sealing import Sealer
 from limpet.settings import settings
 from tasks import runtime
 from tasks.celery import app
+from tasks.upkeep.apart import Apart
 from tasks.upkeep.base import UpkeepTask
 
 log = structlog.get_logger(__name__)
@@ -31,15 +32,19 @@ def checkpoint_sessions(self: UpkeepTask) -> dict[str, Any]:
     engine = database.engine(config.sql_url)
     keeper = Checkpoints(store, engine, Names.of(config), Sealer.of(config))
     report = {"seen": 0, "written": 0, "damaged": 0, "unfinished": 0}
+    apart = Apart()
     for pool in runtime.pools():
-        seen, more = 0, True
-        while more and self.turn.going and seen < config.checkpoint_max_sessions:
-            done = keeper.step(pool)
-            seen += done.seen
-            report["written"] += done.written
-            report["damaged"] += done.damaged
-            more = done.more
-        report["seen"] += seen
-        report["unfinished"] += more
+        with apart.pool(pool):
+            seen, more = 0, True
+            while more and self.turn.going and seen < config.checkpoint_max_sessions:
+                done = keeper.step(pool)
+                seen += done.seen
+                report["written"] += done.written
+                report["damaged"] += done.damaged
+                more = done.more
+            report["seen"] += seen
+            report["unfinished"] += more
+    report["damaged"] += apart.damaged
     log.info("sessions_checkpointed", **report)
+    apart.close()
     return report

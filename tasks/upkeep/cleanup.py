@@ -2,22 +2,21 @@
 
 import time
 from collections.abc import Iterator
-from typing import Final
+from typing import Annotated, Final
 
 import structlog
+from pydantic import Field
 
-from limpet.errors import InvalidJob
+from limpet.jobs import Job
 from limpet.names import CLEANUP_EXPIRED_SESSIONS, LIMIT_MEMORY, SETTLE_LEASES
+from limpet.pool_settings import Minutes
 from limpet.settings import settings
 from sessions import Cleaner, CleanupReport
 from tasks import runtime
 from tasks.celery import app
+from tasks.upkeep.apart import Apart
 from tasks.upkeep.base import Turn, UpkeepTask
 
-#: As for SESSION_CLEANUP_BATCH_SIZE: more would stall running jobs.
-_LARGEST_BATCH: Final = 500
-#: A year, as for SESSION_TIMEOUT_MINUTES.
-_LONGEST: Final = 525_600
 #: What is kept of the memory limit when sessions are evicted: what is freed lasts for a
 #: while, so that it is not done again and again.
 _KEPT: Final = 0.9
@@ -26,7 +25,14 @@ _MB: Final = 1_000_000
 log = structlog.get_logger(__name__)
 
 
-@app.task(base=UpkeepTask, bind=True, name=CLEANUP_EXPIRED_SESSIONS)
+class Cleanup(Job):
+    """How to clean up; bounds are those of the settings that are taken otherwise."""
+
+    max_age_minutes: Minutes | None = None
+    batch_size: Annotated[int, Field(ge=1, le=500)] | None = None
+
+
+@app.task(base=UpkeepTask, bind=True, name=CLEANUP_EXPIRED_SESSIONS, takes=Cleanup)
 def cleanup_expired_sessions(
     self: UpkeepTask,
     max_age_minutes: float | None = None,
@@ -41,19 +47,20 @@ def cleanup_expired_sessions(
 
     Raises:
         InvalidJob: *batch_size* is not from 1 to 500, or *max_age_minutes* not from
-            above 0 to 525,600.
+            above 0 to 525,600; nothing was begun.
         SessionStoreError: Redis stays away; it is tried again later.
         SessionCleanupError: a step breaks again and again; it is tried again later.
     """
-    batch, idle = _batch(batch_size), _idle(max_age_minutes)
+    batch = batch_size or settings().session_cleanup_batch_size
     start, report = time.monotonic(), CleanupReport()
-    cleaners = list(_cleaners(self.turn))
+    cleaners, apart = list(_cleaners(self.turn)), Apart()
     for cleaner in cleaners:
-        cleaner.expire(batch, report)
-        if idle is not None:
-            cleaner.retire(idle, report)
-    _limit(cleaners, report)
-    return _told("sessions_cleaned_up", start, report)
+        with apart.pool(cleaner.pool):
+            cleaner.expire(batch, report)
+            if max_age_minutes is not None:
+                cleaner.retire(max_age_minutes * 60, report)
+    _limit(cleaners, report, apart)
+    return _told("sessions_cleaned_up", start, report, apart)
 
 
 @app.task(base=UpkeepTask, bind=True, name=LIMIT_MEMORY)
@@ -63,19 +70,20 @@ def limit_memory(self: UpkeepTask) -> CleanupReport:
     Those used least recently first, never one with a live lease, until they take less
     than 90 % of it. How much they take is estimated from a sample of each pool.
     """
-    start, report = time.monotonic(), CleanupReport()
-    _limit(list(_cleaners(self.turn)), report)
-    return _told("memory_limited", start, report)
+    start, report, apart = time.monotonic(), CleanupReport(), Apart()
+    _limit(list(_cleaners(self.turn)), report, apart)
+    return _told("memory_limited", start, report, apart)
 
 
 @app.task(base=UpkeepTask, bind=True, name=SETTLE_LEASES)
 def settle_leases(self: UpkeepTask) -> CleanupReport:
     """Settle the leases of workers that died: their proxies have room again."""
-    start, report = time.monotonic(), CleanupReport()
+    start, report, apart = time.monotonic(), CleanupReport(), Apart()
     for cleaner in _cleaners(self.turn):
-        cleaner.settle(settings().session_cleanup_batch_size, report)
-        report.proxies_due += cleaner.memory().proxies_due
-    return _told("leases_settled", start, report)
+        with apart.pool(cleaner.pool):
+            cleaner.settle(settings().session_cleanup_batch_size, report)
+            report.proxies_due += cleaner.memory().proxies_due
+    return _told("leases_settled", start, report, apart)
 
 
 def _cleaners(turn: Turn) -> Iterator[Cleaner]:
@@ -83,18 +91,25 @@ def _cleaners(turn: Turn) -> Iterator[Cleaner]:
         yield runtime.cleaner(pool, lambda: turn.going)
 
 
-def _limit(cleaners: list[Cleaner], report: CleanupReport) -> None:
+def _limit(cleaners: list[Cleaner], report: CleanupReport, apart: Apart) -> None:
     limit = settings().session_max_memory_mb * _MB
-    sizes = [cleaner.memory().total for cleaner in cleaners] if limit else []
-    total = sum(sizes)
+    sizes: list[tuple[Cleaner, float]] = []
+    for cleaner in cleaners if limit else ():
+        with apart.pool(cleaner.pool):
+            sizes.append((cleaner, cleaner.memory().total))
+    total = sum(size for _, size in sizes)
     if not limit or total <= limit:
         return
     log.warning("memory_over_limit", bytes=round(total), limit=limit)
-    for cleaner, size in zip(cleaners, sizes, strict=True):
-        cleaner.evict((total - _KEPT * limit) * size / total, report)
+    for cleaner, size in sizes:
+        with apart.pool(cleaner.pool):
+            cleaner.evict((total - _KEPT * limit) * size / total, report)
 
 
-def _told(event: str, start: float, report: CleanupReport) -> CleanupReport:
+def _told(
+    event: str, start: float, report: CleanupReport, apart: Apart
+) -> CleanupReport:
+    report.errors += apart.damaged
     report.duration_ms = round((time.monotonic() - start) * 1000)
     log.info(
         event,
@@ -107,20 +122,5 @@ def _told(event: str, start: float, report: CleanupReport) -> CleanupReport:
         unfinished=report.unfinished,
         duration_ms=report.duration_ms,
     )
+    apart.close()
     return report
-
-
-def _batch(size: int | None) -> int:
-    if size is None:
-        return settings().session_cleanup_batch_size
-    if type(size) is not int or not 1 <= size <= _LARGEST_BATCH:
-        raise InvalidJob(f"batch_size: must be a number from 1 to {_LARGEST_BATCH}")
-    return size
-
-
-def _idle(minutes: float | None) -> float | None:
-    if minutes is None:
-        return None
-    if type(minutes) not in {int, float} or not 0 < minutes <= _LONGEST:
-        raise InvalidJob(f"max_age_minutes: must be a number above 0, to {_LONGEST:,}")
-    return minutes * 60

@@ -16,6 +16,7 @@ from limpet.settings import settings
 from proxies import tables
 from tasks import runtime
 from tasks.celery import app
+from tasks.upkeep.apart import Apart
 from tasks.upkeep.base import Turn, UpkeepTask
 
 _COUNTS: Final = ("moved", "used", "stuck")
@@ -36,12 +37,28 @@ def sweep_evacuated(self: UpkeepTask) -> dict[str, Any]:
     """
     before = self.last.result.get("pools", {})
     report: dict[str, Any] = {"moved": 0, "used": 0, "stuck": 0, "pools": {}}
+    apart = Apart()
     for pool in runtime.pools():
-        state = _sweep(pool, before.get(pool, {}), self.turn, report)
-        if state["done"] or state["proxies"]:
-            report["pools"][pool] = state
+        with apart.pool(pool):
+            state = _sweep(pool, _begun(before, pool), self.turn, report)
+            if state["done"] or state["proxies"]:
+                report["pools"][pool] = state
+    report["damaged"] = apart.damaged
     log.info("evacuated_swept", **{name: report[name] for name in _COUNTS})
+    apart.close()
     return report
+
+
+def _begun(before: object, pool: str) -> Mapping[str, Any]:
+    """Return how far the pool was; the start where that cannot be read."""
+    start: dict[str, Any] = {"cursor": 0, "proxies": [], "done": [], "used": 0}
+    state = before.get(pool) if isinstance(before, dict) else None
+    if not isinstance(state, dict):
+        return start
+    return {
+        name: state[name] if type(state.get(name)) is type(start[name]) else start[name]
+        for name in start
+    }
 
 
 def _sweep(
@@ -50,12 +67,12 @@ def _sweep(
     with database.answering():
         leaving = tables.leaving(database.engine(settings().sql_url), pool)
     # One that is used again, and then evacuated again, is new.
-    done = leaving.intersection(before.get("done", ()))
-    cursor = int(before.get("cursor", 0))
-    proxies = leaving.intersection(before.get("proxies", ())) if cursor else set()
+    done = leaving.intersection(before["done"])
+    cursor = before["cursor"]
+    proxies = leaving.intersection(before["proxies"]) if cursor else set()
     if not proxies:
         cursor, proxies = 0, leaving - done
-    used = int(before.get("used", 0)) if cursor else 0
+    used = before["used"] if cursor else 0
     while proxies and turn.going:
         cursor, step = runtime.manager(pool).sweep(proxies, cursor)
         used += step.used

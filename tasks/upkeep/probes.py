@@ -8,7 +8,12 @@ from typing import Any, Final
 import structlog
 
 from limpet.connection import session_redis
-from limpet.errors import AddressRefused, LimpetError, StoreUnavailable
+from limpet.errors import (
+    AddressRefused,
+    LimpetError,
+    StoreDamaged,
+    StoreUnavailable,
+)
 from limpet.names import PROBE_PROXIES
 from limpet.settings import Settings, settings
 from proxies import Outcome
@@ -17,6 +22,7 @@ from tasks import runtime
 from tasks.blame import unexpected
 from tasks.celery import app
 from tasks.probing import Target, probe
+from tasks.upkeep.apart import Apart
 from tasks.upkeep.base import Turn, UpkeepTask
 
 #: A turn outlasts its probe by this, in seconds: a stall must not cost it the verdict.
@@ -34,7 +40,7 @@ def probe_proxies(self: UpkeepTask) -> dict[str, Any]:
     pools that go out without a proxy, nothing is sent.
     """
     config = settings()
-    if reason := _unable(config):
+    if reason := unable(config):
         log.info("proxies_not_probed", reason=reason)
         return {"probed": 0, "reason": reason}
     pools = [
@@ -43,14 +49,19 @@ def probe_proxies(self: UpkeepTask) -> dict[str, Any]:
     # The time may be over before all had their turn: not always the same ones wait.
     random.shuffle(pools)
     report = dict.fromkeys(("probed", "exit_changed", "errors"), 0)
+    apart = Apart()
     for pool in pools:
-        for name, count in _Round(pool, config, self.turn).run().items():
-            report[name] = report.get(name, 0) + count
+        with apart.pool(pool):
+            for name, count in _Round(pool, config, self.turn).run().items():
+                report[name] = report.get(name, 0) + count
+    report["damaged"] = report.get("damaged", 0) + apart.damaged
     log.info("proxies_probed", **report)
+    apart.close()
     return report
 
 
-def _unable(config: Settings) -> str:
+def unable(config: Settings) -> str:
+    """Return why nothing can be probed, "" if it can."""
     if config.probe_url is None:
         return "LIMPET_PROBE_URL is not set"
     try:
@@ -60,21 +71,26 @@ def _unable(config: Settings) -> str:
     return ""
 
 
+def target(config: Settings) -> Target:
+    """Return what probes fetch; `unable` says whether they can."""
+    assert config.probe_url is not None
+    return Target(
+        config.probe_url.get_secret_value(),
+        config.probe_timeout_seconds,
+        config.probe_address,
+    )
+
+
 class _Round:
     """The probes of one pool in one run."""
 
     def __init__(self, pool: str, config: Settings, turn: Turn) -> None:
-        assert config.probe_url is not None
         self._pool = pool
         self._config = config
         self._turn = turn
         self._token = f"~probe:{secrets.token_hex(8)}"
         self._proxies = open_proxies(session_redis(config), pool, config)
-        self._target = Target(
-            config.probe_url.get_secret_value(),
-            config.probe_timeout_seconds,
-            config.probe_address,
-        )
+        self._target = target(config)
 
     def run(self) -> dict[str, int]:
         """Try some proxies at a time; return how many went how."""
@@ -104,8 +120,12 @@ class _Round:
         """Try one proxy; whatever is wrong with it, the others have their turn."""
         try:
             return self._tried(proxy_id, version)
-        except StoreUnavailable:
-            raise
+        except StoreUnavailable as error:
+            if not isinstance(error, StoreDamaged):
+                raise
+            about = {"pool": self._pool, "proxy": proxy_id, "reason": error.reason}
+            log.error("proxy_damaged", **about)  # noqa: TRY400 - no stack
+            return ("damaged",)
         except Exception as error:  # noqa: BLE001 - its text may hold a password
             reason = str(error) if isinstance(error, LimpetError) else unexpected(error)
             about = {"pool": self._pool, "proxy": proxy_id, "reason": reason}

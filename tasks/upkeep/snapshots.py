@@ -14,6 +14,7 @@ from history.store import HistoryStore
 from limpet import database
 from limpet.connection import session_redis
 from limpet.errors import StoreUnavailable
+from limpet.keys import NO_POOL
 from limpet.names import CLEANUP_EXPIRED_SESSIONS, SNAPSHOT_METRICS
 from limpet.settings import settings
 from limpet.upkeep import UpkeepStore
@@ -21,7 +22,8 @@ from proxies import tables
 from sessions import open_proxies
 from tasks import runtime
 from tasks.celery import app
-from tasks.upkeep.base import UpkeepTask
+from tasks.upkeep.apart import Apart
+from tasks.upkeep.base import Turn, UpkeepTask
 
 #: A run that is tried again looks only at what the tries before it, which take a
 #: minute together, have not looked at.
@@ -35,11 +37,12 @@ def snapshot_metrics(self: UpkeepTask) -> dict[str, Any]:
     """Write what every pool holds to its live stream, and move the streams to SQL.
 
     While SQL is away snapshots stay in the streams, a day of them, and are moved by the
-    next run that finds it back. Returns how many were taken and moved.
+    next run that finds it back. Returns how many were taken and moved, and how many
+    counts, proxies and entries were left out since they are damaged.
     """
-    store = HistoryStore(session_redis(settings()))
+    store, apart = HistoryStore(session_redis(settings())), Apart()
     snapshots = Snapshots(store)
-    report = {"taken": 0, "moved": 0, "gaps": 0, "unfinished": 0}
+    report = {"taken": 0, "moved": 0, "gaps": 0, "damaged": 0, "unfinished": 0}
 
     def due(pool: str | None) -> bool:
         if not self.request.retries:
@@ -49,26 +52,36 @@ def snapshot_metrics(self: UpkeepTask) -> dict[str, Any]:
 
     pools = runtime.pools()
     for pool in pools:
-        if due(pool):
-            proxies = open_proxies(session_redis(settings()), pool, settings())
-            snapshots.take(runtime.manager(pool), proxies, _modes(pool))
-            report["taken"] += 1
-    if due(None):
-        cleanup = UpkeepStore(session_redis(settings()))
-        snapshots.take_system(_queues(), cleanup.record(CLEANUP_EXPIRED_SESSIONS))
+        with apart.pool(pool):
+            if due(pool):
+                proxies = open_proxies(session_redis(settings()), pool, settings())
+                snapshots.take(runtime.manager(pool), proxies, _modes(pool))
+                report["taken"] += 1
+    with apart.pool(NO_POOL):
+        if due(None):
+            cleanup = UpkeepStore(session_redis(settings()))
+            snapshots.take_system(_queues(), cleanup.record(CLEANUP_EXPIRED_SESSIONS))
     drain = Drain(store, database.engine(settings().sql_url), Names.of(settings()))
-    moves: list[Callable[[], Drained]] = [drain.system]
-    moves += [partial(drain.snapshots, pool) for pool in pools]
-    for move in moves:
-        more = True
-        while more and self.turn.going:
-            done = move()
-            report["moved"] += done.entries
-            report["gaps"] += done.gap
-            more = done.more
-        report["unfinished"] += more
+    moves: dict[str, Callable[[], Drained]] = {NO_POOL: drain.system}
+    moves |= {pool: partial(drain.snapshots, pool) for pool in pools}
+    for pool, move in moves.items():
+        with apart.pool(pool):
+            _move_all(move, self.turn, report)
+    report["damaged"] += snapshots.damaged + apart.damaged
     log.info("metrics_snapshot", **report)
+    apart.close()
     return report
+
+
+def _move_all(move: Callable[[], Drained], turn: Turn, report: dict[str, int]) -> None:
+    more = True
+    while more and turn.going:
+        done = move()
+        report["moved"] += done.entries
+        report["gaps"] += done.gap
+        report["damaged"] += done.damaged
+        more = done.more
+    report["unfinished"] += more
 
 
 def _modes(pool: str) -> Mapping[str, int]:

@@ -16,8 +16,9 @@ WELL = Facts(
     beat_age=4.0,
     cleanup=Runs(runs=100, failed=5),
     pools=(POOL,),
+    upkeep={"snapshot metrics": 20.0, "drain audit": 10.0},
 )
-LIMITS = Limits()
+LIMITS = Limits(upkeep={"snapshot metrics": 300.0, "drain audit": 300.0})
 
 
 def _only_trouble(facts: Facts, limits: Limits = LIMITS) -> Check:
@@ -28,7 +29,8 @@ def _only_trouble(facts: Facts, limits: Limits = LIMITS) -> Check:
 def test_all_is_well_at_the_limits() -> None:
     pool = replace(POOL, sessions=1000, usable=2, resting=8, snapshot_age=300.0)
 
-    facts = replace(WELL, workers=1, beat_age=300.0, pools=(pool,))
+    late = {"snapshot metrics": 300.0, "drain audit": 300.0}
+    facts = replace(WELL, workers=1, beat_age=300.0, pools=(pool,), upkeep=late)
 
     assert judge(facts, LIMITS).status is Status.HEALTHY
     assert {one.status for one in judge(facts, LIMITS).checks} == {Status.HEALTHY}
@@ -44,6 +46,8 @@ def test_all_is_well_at_the_limits() -> None:
         ("beat_age", 300.1, "scheduler", Status.DEGRADED),
         ("beat_age", None, "scheduler", Status.DEGRADED),
         ("cleanup", Runs(runs=100, failed=6), "cleanup", Status.DEGRADED),
+        ("upkeep", {"drain audit": 300.1}, "upkeep", Status.DEGRADED),
+        ("damaged", ("shop: n created",), "data", Status.DEGRADED),
     ],
 )
 def test_one_thing_that_is_wrong_is_one_check(
@@ -71,6 +75,31 @@ def test_what_is_wrong_in_a_pool_names_it(field: str, value: Any, check: str) ->
 
     assert (found.id, found.status) == (check, Status.DEGRADED)
     assert found.advice
+
+
+def test_a_task_that_does_not_go_well_is_named_with_its_age_and_limit() -> None:
+    facts = replace(WELL, upkeep={"snapshot metrics": 20.0, "drain audit": 412.4})
+
+    found = _only_trouble(facts)
+
+    assert found.text == "not gone well: drain audit for 412 s, at most 300 s"
+    assert (found.value, found.limit) == (1, 0)
+
+
+def test_a_task_that_is_off_or_that_no_beat_has_had_to_send_is_not_missed() -> None:
+    off = replace(WELL, upkeep={**WELL.upkeep, "probe proxies": 10.0**6})
+    unknown = replace(WELL, upkeep={})
+
+    assert judge(off, LIMITS).status is Status.HEALTHY
+    [found] = [one for one in judge(unknown, LIMITS).checks if one.name == "upkeep"]
+    assert found.status is Status.UNKNOWN
+
+
+def test_of_much_damage_some_is_named_and_all_is_counted() -> None:
+    found = _only_trouble(replace(WELL, damaged=tuple("abcde")))
+
+    assert found.text == "cannot be read: a; b; c; and 2 more"
+    assert found.value == 5
 
 
 def test_sessions_are_counted_over_all_pools() -> None:

@@ -143,7 +143,7 @@ def test_proxies_that_rest_are_a_share_of_those_that_may_be_used(
 ) -> None:
     client: Redis = connect(config.sessions_url)
     pool = ProxyPool(ProxyStore(client, "shop"))
-    records = [ProxyRecord(Proxy("http", f"10.0.0.{n}", 80)) for n in range(10)]
+    records = [ProxyRecord(Proxy("http", f"127.0.8.{n}", 80)) for n in range(10)]
     pool.publish(records)
     for one in records[1:]:
         for _ in range(3):

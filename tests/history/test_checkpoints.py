@@ -35,7 +35,7 @@ def checkpoints(store: HistoryStore, engine: Engine) -> Checkpoints:
 
 @pytest.fixture
 def restorer(store: HistoryStore, engine: Engine) -> Restorer:
-    return Restorer(store, engine, Sealer())
+    return Restorer(store, engine, Sealer(), Names())
 
 
 def copy_all(checkpoints: Checkpoints) -> int:
@@ -223,15 +223,15 @@ def test_a_sealed_state_is_sealed_in_sql_and_a_hashed_name_too(
     engine: Engine,
     rows: Rows,
 ) -> None:
-    sealer = Sealer([Fernet.generate_key().decode()])
+    sealer, names = Sealer([Fernet.generate_key().decode()]), Names(16 * "k")
     manager = manager_of(sealer=sealer)
     use(manager, "user-42@shop.test", patch={"cookies": COOKIES})
-    copy_all(Checkpoints(store, engine, Names("16 characters and more"), sealer))
+    copy_all(Checkpoints(store, engine, names, sealer))
     before = seen(manager)
     lose_everything(redis, pool)
 
-    stranger = Restorer(store, engine, Sealer()).restore(manager)
-    done = Restorer(store, engine, sealer).restore(manager)
+    stranger = Restorer(store, engine, Sealer(), names).restore(manager)
+    done = Restorer(store, engine, sealer, names).restore(manager)
 
     text = str(rows("SELECT * FROM session_checkpoints"))
     assert [word for word in ("C00kieS3cret", "user-42") if word in text] == []

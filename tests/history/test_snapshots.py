@@ -123,13 +123,66 @@ def test_a_point_is_of_its_own_time(
 
     first, then = history.pool("default", Span.HOUR)
 
-    # Nobody knows how long the first one's counts took.
-    assert (first.requests, first.created, first.seconds) == (0, 0, 0.0)
+    # Nobody knows how long the first one's counts took; they are told all the same.
+    assert (first.requests, first.created, first.seconds) == (1, 1, 0.0)
     assert (then.requests, then.created, then.closed) == (2, 1, {"closed": 1})
     assert (then.active, then.samples) == (1, 1)
     assert then.response.count == 2
     later = history.pool("default", Span.HOUR, after_ms=round(first.at * 1000))
     assert later == [then]
+
+
+def test_the_first_snapshot_of_a_pool_tells_what_came_before_it(
+    manager: SessionManager,
+    pool: ProxyPool,
+    snapshots: Snapshots,
+    drain: Drain,
+    history: History,
+    rows: Rows,
+) -> None:
+    for name in ("a", "b", "c"):
+        use(manager, name, elapsed=0.1)
+    manager.close("a")
+    for _ in range(2):
+        snapshots.take(manager, pool, {})
+    drain.snapshots("default")
+
+    first, then = rows("SELECT * FROM pool_snapshots ORDER BY ms, seq")
+
+    told = ("created", "ended", "requests", "seconds")
+    assert [first[name] for name in told] == [3, 1, 3, 0.0]
+    assert [then[name] for name in told[:3]] == [0, 0, 0]
+    [day] = history.pool("default", Span.DAY)
+    hour = history.hour("default")
+    assert hour is not None
+    assert (day.created, day.ended, day.requests) == (3, 1, 3)
+    assert (hour.created, hour.ended, hour.requests) == (3, 1, 3)
+
+
+def test_counts_from_before_what_is_kept_are_no_news(
+    manager: SessionManager,
+    pool: ProxyPool,
+    snapshots: Snapshots,
+    drain: Drain,
+    history: History,
+    engine: Engine,
+) -> None:
+    use(manager, "years-ago")
+    snapshots.take(manager, pool, {})
+    drain.snapshots("default")
+    for _ in range(2):
+        use(manager, "today")
+        snapshots.take(manager, pool, {})
+    drain.snapshots("default")
+    with engine.begin() as connection:
+        # As retention does.
+        connection.exec_driver_sql(
+            "DELETE FROM pool_snapshots WHERE ms = (SELECT min(ms) FROM pool_snapshots)"
+        )
+
+    [day] = history.pool("default", Span.DAY)
+
+    assert (day.created, day.requests, day.samples) == (0, 1, 2)
 
 
 def test_a_redis_that_lost_all_counts_anew_and_nothing_is_negative(
@@ -152,7 +205,7 @@ def test_a_redis_that_lost_all_counts_anew_and_nothing_is_negative(
 
     [point] = history.pool("default", Span.DAY)
 
-    assert (point.requests, point.created, point.samples) == (1, 1, 2)
+    assert (point.requests, point.created, point.samples) == (10, 10, 2)
 
 
 def test_while_sql_is_away_snapshots_wait_and_are_moved_once_it_is_back(
@@ -176,7 +229,7 @@ def test_while_sql_is_away_snapshots_wait_and_are_moved_once_it_is_back(
     found = rows(
         "SELECT active, created, requests FROM pool_snapshots ORDER BY ms, seq"
     )
-    assert [tuple(row.values()) for row in found] == [(1, 0, 0), (2, 1, 1), (3, 1, 1)]
+    assert [tuple(row.values()) for row in found] == [(1, 1, 1), (2, 1, 1), (3, 1, 1)]
 
 
 def test_a_snapshot_of_what_all_pools_share(

@@ -1,6 +1,5 @@
 """The clean-up with real beat, worker and Redis, beside processes that use sessions."""
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -8,11 +7,9 @@ from typing import Any, Final
 import pytest
 from redis import Redis
 
-from limpet.errors import InvalidJob
 from limpet.keys import Keys
 from limpet.upkeep import UpkeepStore
 from sessions import SessionManager
-from tasks.upkeep.cleanup import cleanup_expired_sessions
 from tests.conftest import Eventually, Stack
 from tests.sessions.conftest import Server
 from tests.upkeep.conftest import Users
@@ -46,18 +43,6 @@ def run(stack: Stack, task: str = CLEANUP, **kwargs: Any) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        *(("batch_size", value) for value in (-1, 0, 501, "50", True, 1.5)),
-        *(("max_age_minutes", value) for value in (-1, 0, "5", True, 525_601)),
-    ],
-)
-def test_what_cannot_be_is_refused_by_its_name(field: str, value: object) -> None:
-    with pytest.raises(InvalidJob, match=rf"^{field}: must be a number"):
-        cleanup_expired_sessions.run(**{field: value})
-
-
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("count", [1_000, 100_000])
 def test_expired_sessions_go_while_others_are_used(  # noqa: PLR0913, PLR0917 - fixtures
@@ -87,24 +72,48 @@ def test_expired_sessions_go_while_others_are_used(  # noqa: PLR0913, PLR0917 - 
     assert store.record(CLEANUP).failures == 0
 
 
-def test_a_broken_record_is_skipped_and_told(
+def _broken(redis: Redis) -> list[str]:
+    """Break a record of each kind in the middle of a batch; return their names."""
+    fields: list[tuple[str, str | bytes | None]] = [
+        *(("x", one) for one in ("abc", "", b"\xff\xfe", "nan?", "[1]", None)),
+        *(("d", one) for one in ("abc", b"\xff", None)),
+    ]
+    names = []
+    for number, (field, value) in enumerate(fields):
+        names.append(f"session-{number * 37 + 20:024}")
+        key = KEYS.session(names[-1])
+        if value is None:
+            assert redis.hdel(key, field) == 1
+        else:
+            redis.hset(key, field, value)
+    for number in (407, 408):
+        names.append(f"session-{number:024}")
+        redis.delete(KEYS.session(names[-1]))
+    redis.rpush(KEYS.session(names[-2]), "?")
+    redis.set(KEYS.session(names[-1]), b"\xff")
+    return names
+
+
+def test_broken_records_of_any_kind_are_skipped_and_told(
     stack: Stack, redis: Redis, full_of: Full
 ) -> None:
     manager = full_of(redis, 500)
-    broken = "session-" + "0" * 21 + "077"
-    assert redis.delete(KEYS.session(broken)) == 1
-    redis.rpush(KEYS.session(broken), "?")
+    broken = _broken(redis)
     stack.worker()
 
     report = run(stack)
 
-    assert (report["removed"], report["errors"], report["unfinished"]) == (499, 1, 0)
-    assert report["by_reason"] == {"idle": 499}
+    count = len(broken)
+    assert (report["removed"], report["errors"], report["unfinished"]) == (
+        *(500 - count, count, 0),
+    )
+    assert report["by_reason"] == {"idle": 500 - count}
     assert manager.stats().expired_waiting == 0
+    assert manager.stats().counters["stuck"] == count
     log = stack.log("worker").read_text()
     assert "session_not_removed" in log
-    assert broken in log
-    redis.delete(KEYS.session(broken))
+    assert [name for name in broken if name not in log] == []
+    redis.delete(*map(KEYS.session, broken))
 
 
 def test_a_redis_that_stops_in_the_middle_and_is_back_loses_nothing(
@@ -260,40 +269,3 @@ def test_leases_of_a_dead_worker_are_settled(
 
     assert (report["leases"], report["removed"]) == (120, 0)
     assert manager.stats().leases == 0
-
-
-def _rss(pid: int) -> int:
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * 4096
-
-
-@pytest.mark.timeout(300)
-@pytest.mark.skipif(sys.platform != "linux", reason="/proc")
-def test_memory_of_worker_and_beat_stays_flat(
-    stack: Stack,
-    redis: Redis,
-    store: UpkeepStore,
-    full_of: Full,
-    eventually: Eventually,
-) -> None:
-    full_of(redis, 100, expired=False)
-    stack.manage("migrate")
-    often = {
-        "LIMPET_SETTLE_INTERVAL_SECONDS": "0.02",
-        "LIMPET_SNAPSHOT_INTERVAL_SECONDS": "0.05",
-        "LIMPET_WORKER_THREADS": "4",
-    }
-    processes = [stack.worker(**often), stack.celery("beat", log="beat", **often)]
-
-    def runs() -> int:
-        return (
-            store.record("settle_leases").runs + store.record("snapshot_metrics").runs
-        )
-
-    eventually(lambda: runs() >= 700, within=280)
-    before = [_rss(one.pid) for one in processes]
-    eventually(lambda: runs() >= 2_700, within=280)
-    after = [_rss(one.pid) for one in processes]
-
-    grown = [late - early for early, late in zip(before, after, strict=True)]
-    assert max(grown) < 4_000_000, grown

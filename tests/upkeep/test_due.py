@@ -4,9 +4,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from celery.schedules import schedule
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from limpet.crontab import crontab
+from limpet.upkeep import longest_gap
 from limpet.upkeep.due import due
+
+DAY = 86_400
 
 
 def at(text: str) -> float:
@@ -41,3 +46,45 @@ def test_a_new_crontab_is_due_at_its_first_time_from_now() -> None:
     now = at("2026-03-01 10:07:30")
 
     assert due(crontab("0 * * * *"), 0, now) == at("2026-03-01 11:00:00")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("* * * * *", 60),
+        ("*/7 * * * *", 420),
+        ("15 3,4 * * *", 23 * 3600),
+        ("@monthly", 31 * DAY),
+        ("30 3 * * 0", 7 * DAY),
+        ("0 9 * * 1-5", 3 * DAY),
+        # Eight years around one that is no leap year, as 2100.
+        ("0 0 29 2 *", 2921 * DAY),
+    ],
+)
+def test_the_longest_gap_of_a_crontab(text: str, seconds: int) -> None:
+    assert longest_gap(crontab(text)) == seconds
+
+
+@given(
+    minute=st.sampled_from(["0", "*/13", "5,50"]),
+    hour=st.sampled_from(["*", "3", "9-17"]),
+    day=st.sampled_from(["*", "1,31", "29"]),
+    month=st.sampled_from(["*", "2", "1-6"]),
+    weekday=st.sampled_from(["*", "0", "1-5"]),
+)
+@example(minute="0", hour="3", day="29", month="2", weekday="*")
+def test_no_gap_between_two_times_is_longer(
+    minute: str, hour: str, day: str, month: str, weekday: str
+) -> None:
+    schedule = crontab(f"{minute} {hour} {day} {month} {weekday}")
+    most = longest_gap(schedule)
+    last = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
+
+    for _ in range(40):
+        then = due(schedule, last, last)
+        assert then - last <= most
+        last = then
+
+
+def test_the_longest_gap_of_an_interval_is_the_interval() -> None:
+    assert longest_gap(90) == longest_gap(schedule(timedelta(seconds=90))) == 90

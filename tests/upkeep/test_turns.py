@@ -5,7 +5,7 @@ from typing import Any, Final
 import pytest
 from redis import Redis
 
-from limpet.keys import TaskKeys
+from limpet.keys import BEAT, BEAT_ACTIVE, BEAT_SENT, TaskKeys
 from limpet.upkeep import NEVER, UpkeepStore
 from tests.conftest import Eventually, Stack
 
@@ -57,6 +57,67 @@ def test_a_run_that_lost_its_lock_takes_nobody_elses(
     assert not kept
     assert begin(store, "c") == "busy"
     assert store.renew(TASK, "b")
+
+
+def test_a_run_that_another_one_has_overtaken_leaves_the_word_to_that_one(
+    store: UpkeepStore, redis: Redis
+) -> None:
+    begin(store, "a")
+    redis.delete(KEYS.lock)
+    begin(store, "b")
+    assert store.end(TASK, "b", began_ms=1, result='{"moved": 2}')
+
+    written = store.end(TASK, "a", began_ms=1, error="it hung")
+
+    found = store.record(TASK)
+    assert not written
+    assert (found.result, found.error, found.overtaken) == ({"moved": 2}, "", 1)
+    assert (found.runs, found.failures) == (1, 0)
+
+
+@pytest.mark.parametrize("value", ["abc", b"\xff", "9" * 40, "1e400", ""])
+def test_a_damaged_record_stops_no_run_and_is_told(
+    store: UpkeepStore, redis: Redis, value: str | bytes
+) -> None:
+    begin(store, "a")
+    store.end(TASK, "a", began_ms=1, error="x")
+    for field in ("runs", "failures", "in_row", "started", "overlaps", "result", "ok"):
+        redis.hset(KEYS.record, field, value)
+    damaged = store.record(TASK).damaged
+
+    begun = begin(store, "b"), begin(store, "c")
+    store.end(TASK, "b", began_ms=1, result='{"moved": 2}')
+
+    found = store.record(TASK)
+    assert damaged == (value != "")
+    assert begun == ("go", "busy")
+    assert (found.runs, found.overlaps, found.result) == (1, 1, {"moved": 2})
+
+
+def test_keys_of_another_type_make_way(store: UpkeepStore, redis: Redis) -> None:
+    for key in (KEYS.lock, KEYS.record, KEYS.slot("7"), BEAT, BEAT_ACTIVE, BEAT_SENT):
+        redis.rpush(key, "x")
+
+    begun = begin(store, "a", slot="7", sent_ms=now_ms(redis) + 5000)
+    active, _, sent = store.lead("token", "host:1")
+
+    assert (begun, active, sent) == ("go", True, {})
+    assert store.note_sent("token", "snapshot metrics", 7)
+    assert store.beat().sent == {"snapshot metrics": 0.007}
+
+
+def test_times_of_beat_that_are_none_are_as_if_never_sent(
+    store: UpkeepStore, redis: Redis
+) -> None:
+    store.lead("token", "host:1")
+    redis.hset(BEAT_SENT, mapping={"one": "abc", "two": 7000, "three": "9" * 40})
+    redis.hset(BEAT, "since", "abc")
+
+    _, _, sent = store.lead("token", "host:1")
+
+    found = store.beat()
+    assert sent == {"two": 7000}
+    assert (found.sent, found.since, found.damaged) == ({"two": 7.0}, 0.0, True)
 
 
 def test_the_lock_of_a_run_whose_process_died_expires(
