@@ -1,5 +1,6 @@
 """Flower runs this file from the working directory before it starts."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -10,12 +11,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from limpet.errors import ConfigurationError
 from limpet.settings import settings
-from monitor import check_exposure
+from monitor import check_exposure, set_defaults
 from monitor.install import install
 from tasks.celery import app
 
+set_defaults(options, os.environ, sys.argv)
 try:
-    check_exposure(options)
+    check_exposure(options, os.environ)
 except ConfigurationError as error:
     raise SystemExit(f"limpet: {error}") from None
-install(app, settings())
+install(app, settings(), options)

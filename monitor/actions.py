@@ -56,6 +56,10 @@ def _mode(mode: str) -> Callable[[Sources, str, str, str], None]:
     return do
 
 
+def _probe(sources: Sources, pool: str, proxy_id: str, _: str) -> None:
+    sources.probe(pool, proxy_id)
+
+
 SESSION_DEEDS: Final[Mapping[str, Deed]] = {
     "close": Deed(
         "Close",
@@ -91,6 +95,12 @@ PROXY_DEEDS: Final[Mapping[str, Deed]] = {
         _mode("disabled"),
         grave=True,
     ),
+    "probe": Deed(
+        "Probe",
+        "A worker fetches LIMPET_PROBE_URL through the proxy now, as its users would, "
+        "and the result counts as theirs do. It is on the proxy's page in a moment.",
+        _probe,
+    ),
     "enable": Deed(
         "Enable",
         "The proxy is used again, whatever was asked of it before.",
@@ -106,7 +116,7 @@ class ActionPage(Page):
     read-only mode.
     """
 
-    live = False
+    refresh = 0
 
     def initialize(
         self, sources: Sources, deeds: Mapping[str, Deed] | None = None, back: str = ""

@@ -43,8 +43,9 @@ class Column:
 class Chart:
     """Sessions, requests a minute and failovers of a pool.
 
-    *active* and *requests* are paths, *area* what is below the first. *levels* are the
-    words beside the lines across, from the top; *times* those below, from the left.
+    *active* and *requests* are paths, each in a scale of its own, and *area* is what is
+    below the first. *levels* and *rates* are the words beside the lines across, on the
+    left for sessions and on the right for requests, from the top; *times* those below.
     """
 
     active: str
@@ -52,6 +53,7 @@ class Chart:
     area: str
     columns: Sequence[Column]
     levels: Sequence[str]
+    rates: Sequence[str]
     times: Sequence[str]
     summary: str
 
@@ -62,13 +64,15 @@ class Chart:
         if len(steps) < 2:  # noqa: PLR2004 - a line has two ends
             return None
         scale = _Scale.of(steps, span, now)
-        active = scale.path([(one.at, one.active) for one in steps])
+        active = [(one.at, one.active / scale.sessions) for one in steps]
+        requests = [(one.at, one.requests / scale.rate) for one in steps]
         return cls(
-            active=active,
-            requests=scale.path([(one.at, one.requests) for one in steps]),
-            area=scale.area([(one.at, one.active) for one in steps]),
+            active=scale.path(active),
+            requests=scale.path(requests),
+            area=scale.area(active),
             columns=scale.columns(steps),
-            levels=scale.levels(),
+            levels=_levels(scale.sessions),
+            rates=_levels(scale.rate),
             times=scale.times(span),
             summary=_summary(steps),
         )
@@ -103,11 +107,12 @@ def _step(points: Sequence[Point]) -> _Step:
 
 @dataclass(frozen=True, slots=True)
 class _Scale:
-    """Turns times and values into places of the picture."""
+    """Turns times, and shares of the tops *sessions* and *rate*, into places."""
 
     start: float
     seconds: float
-    top: float
+    sessions: float
+    rate: float
     step: float
     failovers: int
 
@@ -117,7 +122,8 @@ class _Scale:
         return cls(
             start=now - span.ms / 1000,
             seconds=span.ms / 1000,
-            top=_round_up(max(max(one.active, one.requests) for one in steps)),
+            sessions=_round_up(max(one.active for one in steps)),
+            rate=_round_up(max(one.requests for one in steps)),
             step=apart[len(apart) // 2],
             failovers=max(one.failovers for one in steps),
         )
@@ -126,19 +132,16 @@ class _Scale:
         share = (at - self.start) / self.seconds
         return round(WIDTH * min(1.0, max(0.0, share)), 1)
 
-    def y(self, value: float) -> float:
-        return round(HEIGHT * (1 - value / self.top), 2)
-
     def runs(
         self, points: Sequence[tuple[float, float]]
     ) -> list[list[tuple[float, float]]]:
         """Return the places of *points*, parted where some are missing."""
         runs: list[list[tuple[float, float]]] = []
         last = float("-inf")
-        for at, value in points:
+        for at, share in points:
             if at - last > self.step * _GAP:
                 runs.append([])
-            runs[-1].append((self.x(at), self.y(value)))
+            runs[-1].append((self.x(at), round(HEIGHT * (1 - share), 2)))
             last = at
         return runs
 
@@ -168,13 +171,14 @@ class _Scale:
             return 0.0
         return round(max(_BAR_MIN, _BAR * failovers / self.failovers), 1)
 
-    def levels(self) -> list[str]:
-        return [f"{self.top * n / _LINES:,g}" for n in range(_LINES, -1, -1)]
-
     def times(self, span: Span) -> list[str]:
         style = "%d %b" if span is Span.WEEK else "%H:%M"
         moments = (self.start + self.seconds * n / _TIMES for n in range(_TIMES + 1))
         return [f"{datetime.fromtimestamp(one, UTC):{style}}" for one in moments]
+
+
+def _levels(top: float) -> list[str]:
+    return [f"{top * n / _LINES:,g}" for n in range(_LINES, -1, -1)]
 
 
 def _line(run: Sequence[tuple[float, float]]) -> str:

@@ -5,7 +5,7 @@ session, an address or a secret. Of a store that does not answer nothing is told
 that: an old figure would look like a good one.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from prometheus_client.core import (
@@ -58,8 +58,15 @@ class LimpetCollector(Collector):
         if seen is None:
             return
         yield from _servers(seen)
+        # Of the settings: known while every store is away.
+        yield _gauge(
+            "limpet_upkeep_interval_seconds",
+            "The longest time between two runs, as it is set; of tasks that are on",
+            ("task",),
+            [((task,), gap) for task, gap in seen.gaps.items()],
+        )
         if seen.look is not None:
-            yield from _upkeep(seen.look)
+            yield from _upkeep(seen.look, seen.gaps)
             yield from _pools(seen.look.pools)
             self._snapshots = {
                 one.stats.pool: one.snapshot_at
@@ -112,7 +119,7 @@ def _servers(seen: Seen) -> Iterator[Metric]:
         yield _gauge("limpet_queue_length", text, ("queue",), lengths)
 
 
-def _upkeep(look: Look) -> Iterator[Metric]:
+def _upkeep(look: Look, gaps: Mapping[str, float]) -> Iterator[Metric]:
     runs = look.runs.items()
     label = ("task",)
     yield _counter(
@@ -139,6 +146,15 @@ def _upkeep(look: Look) -> Iterator[Metric]:
         label,
         [((task,), run.last_ok) for task, run in runs if run.last_ok],
     )
+    waits = {task: look.waits_since(task) for task in gaps}
+    yield _gauge(
+        "limpet_upkeep_waiting_timestamp_seconds",
+        "When a run last went well, or should have begun to; of tasks that are on",
+        label,
+        [((task,), since) for task, since in waits.items() if since],
+    )
+    text = "Things in the session Redis that cannot be read"
+    yield _gauge("limpet_damaged", text, (), [((), len(look.damaged))])
     if look.beat_at is not None:
         text = "When beat was last heard of"
         yield _gauge("limpet_beat_timestamp_seconds", text, (), [((), look.beat_at)])

@@ -12,7 +12,11 @@ import structlog
 from tornado.template import Loader, Template
 
 #: Names of pages and what their tabs say, in their order.
-TABS: Final = (("schedule", "Schedule"),)
+TABS: Final = (
+    ("sessions", "Sessions"),
+    ("proxies", "Proxies"),
+    ("schedule", "Schedule"),
+)
 OURS: Final = Path(__file__).parent / "templates"
 _NAVIGATION: Final = "navbar.html"
 #: What Flower's last tab is known by.

@@ -11,17 +11,15 @@ from urllib.parse import urlencode
 from flower.views import BaseHandler
 from tornado.web import HTTPError
 
-from limpet.errors import ConfigurationError, StoreUnavailable
+from limpet.errors import LimpetError, StoreUnavailable
 from monitor import words
 from monitor.sources import Sources
 
 T = TypeVar("T")
 
 STATIC: Final = Path(__file__).parent / "static"
-#: Seconds between two looks of a page that is open.
-_REFRESH: Final = 5
-#: No person asks for a page whose number is longer.
-_DIGITS: Final = 7
+#: No number that means anything is longer: pages, and where Redis looks on.
+_DIGITS: Final = 12
 #: Everything is from this host, nothing is inline; Bootstrap's icons are data.
 _POLICY: Final = (
     "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
@@ -36,8 +34,8 @@ class Page(BaseHandler):  # type: ignore[misc] # it has no types
     title = ""
     #: What is said where there is nothing to show.
     absent = "There is no such page"
-    #: Whether an open page looks again by itself.
-    live = True
+    #: Seconds between two looks of an open page; 0: it does not look again by itself.
+    refresh = 5
 
     def initialize(self, sources: Sources) -> None:
         self.sources = sources
@@ -60,24 +58,33 @@ class Page(BaseHandler):  # type: ignore[misc] # it has no types
         found: str = self.get_argument(name, default, strip=False, escape=False)
         return found
 
-    def number(self, name: str) -> int:
-        """Return an argument that counts from 1; 1 if it is no such number."""
+    def number(self, name: str, *, least: int = 1) -> int:
+        """Return an argument that counts from *least*; that if it is no such number."""
         text = self.argument(name)
         if text.isascii() and text.isdigit() and len(text) <= _DIGITS:
-            return max(1, int(text))
-        return 1
+            return max(least, int(text))
+        return least
 
     async def show(self, template: str, question: Callable[[], T], **more: Any) -> None:
         """Fill *template* with the answer, called *view*; `None` is not there."""
         try:
             view = await self.sources.reader.ask(question)
-        except (StoreUnavailable, ConfigurationError) as error:
+        except LimpetError as error:
             self.set_status(HTTPStatus.SERVICE_UNAVAILABLE)
-            self.put("away.html", reason=str(error))
+            away = isinstance(error, StoreUnavailable)
+            self.put("away.html", reason=str(error), away=away)
             return
         if view is None:
             raise HTTPError(HTTPStatus.NOT_FOUND, self.absent)
         self.put(template, view=view, **more)
+
+    async def tell(self, question: Callable[[], dict[str, Any]]) -> None:
+        """Answer with JSON; 503 without a store."""
+        try:
+            self.write(await self.sources.reader.ask(question))
+        except LimpetError as error:
+            self.set_status(HTTPStatus.SERVICE_UNAVAILABLE)
+            self.write({"error": str(error)})
 
     def put(self, template: str, **values: Any) -> None:
         """Render *template* with what each of our pages needs."""
@@ -86,7 +93,7 @@ class Page(BaseHandler):  # type: ignore[misc] # it has no types
             template,
             tab=self.tab,
             title=self.title,
-            refresh=_REFRESH if self.live and options.auto_refresh else 0,
+            refresh=self.refresh if options.auto_refresh else 0,
             asset=self._asset,
             can_act=self.can_act,
             say=words,

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from math import ceil
-from typing import Final
+from typing import Final, NamedTuple
 
 from tornado.web import authenticated
 
-from limpet.errors import ConfigurationError, StoreUnavailable
+from limpet.errors import LimpetError, StoreUnavailable
 from monitor.page import Page
 from monitor.sessions import chosen
 from monitor.sources import Sources
@@ -44,11 +45,21 @@ class Bar:
     share: float
 
     @property
+    def words(self) -> str:
+        """How many sessions, as people say it."""
+        return f"{self.low:,}" + (f"-{self.high:,}" if self.high > self.low else "")
+
+    @property
     def text(self) -> str:
-        number = f"{self.low:,}"
-        if self.high > self.low:
-            number += f" to {self.high:,}"
-        return f"{number} sessions: {self.proxies:,} proxies"
+        return f"{self.words} sessions: {self.proxies:,} proxies"
+
+
+class Share(NamedTuple):
+    """A part of the strip: where it begins and how wide it is, of 100."""
+
+    name: str
+    start: float
+    width: float
 
 
 def bars(loads: Sequence[int]) -> list[Bar]:
@@ -76,7 +87,8 @@ class Proxies:
     """What the page shows.
 
     *states* counts proxies by state, and by mode those that are told to rest; *up* of
-    them may be chosen. *trouble* says why the inventory cannot be read.
+    them may be chosen. *trouble* says why the inventory cannot be read, or what is
+    wrong with a row of it if it is *readable*.
     """
 
     pool: str
@@ -90,10 +102,21 @@ class Proxies:
     rows: Sequence[ProxyStatus]
     total: int
     trouble: str
+    readable: bool = False
 
     @property
     def pages(self) -> int:
         return max(1, -(-self.total // ON_A_PAGE))
+
+    @property
+    def shares(self) -> list[Share]:
+        """The strip, whose parts are as wide as there are proxies."""
+        whole = sum(count for _, count in self.states)
+        widths = [100 * count / whole for _, count in self.states]
+        starts = accumulate(widths, initial=0.0)
+        names = (name for name, _ in self.states)
+        parts = zip(names, starts, widths, strict=False)
+        return [Share(one, round(at, 2), round(wide, 2)) for one, at, wide in parts]
 
 
 def look(sources: Sources, wished: str, *, search: str = "", page: int = 1) -> Proxies:
@@ -110,7 +133,7 @@ def look(sources: Sources, wished: str, *, search: str = "", page: int = 1) -> P
     census = proxies.census(_SAMPLE)
     counts = dict(census.states)
     records: Sequence[ProxyRecord] = ()
-    total = 0
+    total, readable = 0, False
     trouble = "" if sources.direct(pool) else sources.sql_trouble()
     if not trouble:
         try:
@@ -118,8 +141,10 @@ def look(sources: Sources, wished: str, *, search: str = "", page: int = 1) -> P
                 pool, start=(page - 1) * ON_A_PAGE, most=ON_A_PAGE, search=search
             )
             counts |= {} if sources.direct(pool) else sources.modes(pool)
-        except (StoreUnavailable, ConfigurationError) as error:
+        except StoreUnavailable as error:
             trouble = str(error)
+        except LimpetError as error:
+            trouble, readable = str(error), True
     return Proxies(
         pool=pool,
         pools=pools,
@@ -132,6 +157,7 @@ def look(sources: Sources, wished: str, *, search: str = "", page: int = 1) -> P
         rows=proxies.status(records),
         total=total,
         trouble=trouble,
+        readable=readable,
     )
 
 

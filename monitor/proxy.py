@@ -6,10 +6,10 @@ from typing import Final
 
 from tornado.web import authenticated
 
+from monitor.line import Line
 from monitor.page import Page
 from monitor.proxies import STATES
 from monitor.session import Event
-from monitor.sessions import Line
 from monitor.sources import Sources
 from proxies import ProxyStatus
 
@@ -21,13 +21,17 @@ _EVENTS: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Portrait:
-    """What the page shows; there may be more sessions unless they are *complete*."""
+    """What the page shows; there may be more sessions unless they are *complete*.
+
+    *bans* are domains that block it, and until when.
+    """
 
     pool: str
     status: ProxyStatus
     lines: Sequence[Line]
     complete: bool
     events: Sequence[Event]
+    bans: Sequence[tuple[str, float]]
     now: float
 
 
@@ -54,17 +58,19 @@ def portrait(sources: Sources, pool: str, proxy_id: str) -> Portrait | None:
         events=[
             Event.of(one) for one in sources.proxy_events(pool, proxy_id)[:_EVENTS]
         ],
+        bans=sources.bans(pool, proxy_id),
         now=now,
     )
 
 
 class ProxyPage(Page):
-    """One proxy. It does not look again by itself: finding its sessions costs much."""
+    """One proxy."""
 
     tab = "proxies"
     title = "Proxy"
     absent = "There is no such proxy"
-    live = False
+    #: No index says which sessions are whose: finding them costs most.
+    refresh = 15
 
     @authenticated
     async def get(self) -> None:

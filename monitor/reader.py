@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from threading import BoundedSemaphore
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from health.question import Question
 from limpet.errors import StoreUnavailable
@@ -38,8 +38,15 @@ class Reader:
                 self._places.release()
 
         # Whoever does not wait for the answer does not take it from its thread.
-        answer = asyncio.shield(asyncio.wrap_future(Question("page", put).put()))
+        asked = asyncio.wrap_future(Question("page", put).put())
+        asked.add_done_callback(_heard)
         try:
-            return await asyncio.wait_for(answer, self._timeout)
+            return await asyncio.wait_for(asyncio.shield(asked), self._timeout)
         except TimeoutError:
             raise StoreUnavailable("no answer in time") from None
+
+
+def _heard(answer: asyncio.Future[Any]) -> None:
+    """Note what came too late for anybody: else asyncio complains that nobody did."""
+    if not answer.cancelled():
+        answer.exception()

@@ -8,8 +8,9 @@ from typing import Any, Final, Self
 from tornado.web import authenticated
 
 from limpet.errors import ConfigurationError, StateUnreadable
+from limpet.showing import place
+from monitor.line import Line
 from monitor.page import Page
-from monitor.sessions import Line
 from monitor.sources import Sources
 from sessions import SessionManager
 from sessions.state import SessionState
@@ -44,9 +45,9 @@ class Event:
 class Carried:
     """What a session carries: names, and no value that may be a secret.
 
-    *cookies* are names by domain; *metadata* has values too, unless states are sealed:
-    whoever seals them wants nobody to read them here. *trouble* says why nothing of it
-    can be told.
+    *cookies* are names by domain; *metadata* has values too where a setting says so,
+    unless states are sealed: whoever seals them wants nobody to read them here.
+    *trouble* says why nothing of it can be told.
     """
 
     cookies: Mapping[str, Sequence[str]]
@@ -57,7 +58,7 @@ class Carried:
     trouble: str = ""
 
     @classmethod
-    def of(cls, state: SessionState, *, sealed: bool) -> Self:
+    def of(cls, state: SessionState, *, open_: bool) -> Self:
         cookies: dict[str, list[str]] = {}
         for one in state.cookies:
             domain = str(one.get("domain", "")).lstrip(".")
@@ -70,7 +71,7 @@ class Carried:
             origins=len(state.origins),
             user_agent=state.user_agent,
             metadata={
-                name: "" if sealed else _short(value)
+                name: _short(value) if open_ else ""
                 for name, value in sorted(state.metadata.items())
             },
         )
@@ -89,6 +90,7 @@ class Portrait:
     line: Line | None
     events: Sequence[Event]
     carried: Carried
+    last_url: str
 
 
 def portrait(sources: Sources, pool: str, session_id: str) -> Portrait | None:
@@ -104,22 +106,26 @@ def portrait(sources: Sources, pool: str, session_id: str) -> Portrait | None:
     events = sources.trail(pool).of(session_id)[:_EVENTS]
     if info is None and not events:
         return None
-    sealed = bool(sources.settings.state_keys)
+    config = sources.settings
+    open_ = config.show_metadata and not config.state_keys
     return Portrait(
         pool=pool,
         session=session_id,
         line=Line(info, now) if info else None,
         events=[Event.of(one) for one in events],
-        carried=_carried(sessions, session_id, sealed=sealed),
+        carried=Carried.nothing("it is damaged")
+        if info and info.damaged
+        else _carried(sessions, session_id, open_=open_),
+        last_url=place(info.last_url, config.show_urls) if info else "",
     )
 
 
-def _carried(sessions: SessionManager, session_id: str, *, sealed: bool) -> Carried:
+def _carried(sessions: SessionManager, session_id: str, *, open_: bool) -> Carried:
     try:
         state = sessions.state(session_id)
     except (ConfigurationError, StateUnreadable) as error:
         return Carried.nothing(str(error))
-    return Carried.of(state or SessionState(), sealed=sealed)
+    return Carried.of(state or SessionState(), open_=open_)
 
 
 def _short(value: Any) -> str:

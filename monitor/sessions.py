@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import Final, Self
-from urllib.parse import urlsplit
 
 from tornado.web import authenticated
 
@@ -12,9 +12,11 @@ from history.query import Span
 from limpet.errors import StoreUnavailable
 from monitor.chart import Chart
 from monitor.figures import Figures
+from monitor.line import Line, Row, address
 from monitor.page import Page
 from monitor.sources import Sources
-from sessions import PoolStats, SessionInfo
+from sessions import PoolStats
+from sessions.session import Search
 
 #: Sessions on a page of the table, and found by one search.
 ON_A_PAGE: Final = 25
@@ -29,6 +31,7 @@ class Wish:
     pool: str
     span: Span
     search: str
+    cursor: int
     page: int
     last_first: bool
 
@@ -40,6 +43,7 @@ class Wish:
             pool=page.argument("pool"),
             span=Span(span) if span in set(Span) else Span.HOUR,
             search=page.argument("search").strip(),
+            cursor=page.number("cursor", least=0),
             page=page.number("page"),
             last_first=page.argument("sort") == "last",
         )
@@ -50,40 +54,11 @@ class Wish:
             "pool": self.pool,
             "span": self.span.value,
             "search": self.search,
+            "cursor": self.cursor,
             "page": self.page,
             "sort": "last" if self.last_first else "first",
         }
         return {name: value for name, value in {**said, **changed}.items() if value}
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A session in the table; times are Unix seconds."""
-
-    info: SessionInfo
-    now: float
-
-    @property
-    def state(self) -> str:
-        """What it does, in a word or two."""
-        if self.info.leases:
-            return "in use"
-        if self.info.expires <= self.now:
-            return "expired"
-        return "pausing" if self.info.next_use > self.now else "idle"
-
-    @property
-    def idle(self) -> float | None:
-        """Seconds since its last use; `None` where its end does not tell."""
-        if self.info.leases:
-            return 0.0
-        if self.info.expires >= self.info.max_age_at:
-            return None
-        return max(0.0, self.now + self.info.idle_ttl - self.info.expires)
-
-    @property
-    def host(self) -> str:
-        return urlsplit(self.info.last_url).hostname or ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,24 +67,41 @@ class Sessions:
 
     *hour* is the last hour in one point, *minute* the last of its points. *chart* is
     `None` where there is too little to draw, and *trouble* says why there is none.
-    *total* counts what the table goes through; a search that is not *complete* has
-    found more.
+    *total* counts what the table goes through. A search that is not *complete* may find
+    more, from *cursor* on if that is not 0.
     """
 
     wish: Wish
-    pools: Sequence[str]
-    stats: PoolStats | None
-    hour: Point | None
-    minute: Point | None
-    chart: Chart | None
-    trouble: str
-    lines: Sequence[Line]
-    total: int
-    complete: bool
+    pools: Sequence[str] = ()
+    stats: PoolStats | None = None
+    hour: Point | None = None
+    minute: Point | None = None
+    chart: Chart | None = None
+    trouble: str = ""
+    lines: Sequence[Line] = ()
+    total: int = 0
+    complete: bool = True
+    cursor: int = 0
 
     @property
-    def now(self) -> float:
-        return self.stats.at_ms / 1000 if self.stats else 0.0
+    def now(self) -> dict[str, str]:
+        """What changes all the time, in words."""
+        if self.stats is None:
+            return {}
+        active = self.stats.sessions - self.stats.expired_waiting
+        return {
+            "active": f"{max(0, active):,}",
+            "used": f"{self.stats.leases:,} in use now",
+            "waiting": f"{self.stats.expired_waiting:,}",
+            "total": f"{self.total:,} sessions",
+            "pages": f"{self.pages:,}",
+        }
+
+    def rows(self, own: str, home: str) -> list[Row]:
+        """Return the table; *own* and *home* are pages of a session and of a proxy."""
+        pool = self.wish.pool
+        own, home = address(own, pool), address(home, pool)
+        return [line.row(own, home) for line in self.lines]
 
     @property
     def requests(self) -> float | None:
@@ -140,38 +132,51 @@ def look(sources: Sources, wish: Wish) -> Sessions:
         StoreUnavailable: the session Redis is away.
     """
     pools = sources.pools()
-    pool = chosen(wish.pool, pools)
-    wish = replace(wish, pool=pool)
-    if not pool:
-        return Sessions(wish, pools, None, None, None, None, "", [], 0, complete=True)
-    stats = sources.sessions(pool).stats()
-    now = stats.at_ms / 1000
-    infos, total, complete = _table(sources, wish)
-    figures, trouble = _figures(sources, wish)
+    view = live(sources, replace(wish, pool=chosen(wish.pool, pools)))
+    view = replace(view, pools=pools)
+    if view.stats is None:
+        return view
+    figures, trouble = _figures(sources, view.wish)
     points = () if trouble else figures.points
-    return Sessions(
-        wish=wish,
-        pools=pools,
-        stats=stats,
+    return replace(
+        view,
         hour=figures.hour,
         minute=figures.minute,
-        chart=Chart.of(points, wish.span, now),
+        chart=Chart.of(points, wish.span, view.stats.at_ms / 1000),
         trouble=trouble,
-        lines=[Line(one, now) for one in infos],
-        total=total,
-        complete=complete,
     )
 
 
-def _table(sources: Sources, wish: Wish) -> tuple[Sequence[SessionInfo], int, bool]:
+def live(sources: Sources, wish: Wish) -> Sessions:
+    """Find out what changes all the time: of one pool, and without its history.
+
+    Snapshots are taken once a minute, and to sum up an hour of them costs most.
+    """
+    if not wish.pool or not sources.knows(wish.pool):
+        return Sessions(wish)
+    stats = sources.sessions(wish.pool).stats()
+    found, total = _table(sources, wish)
+    return Sessions(
+        wish,
+        stats=stats,
+        lines=[Line(one, stats.at_ms / 1000) for one in found.infos],
+        total=total,
+        complete=found.complete,
+        cursor=found.cursor,
+    )
+
+
+def _table(sources: Sources, wish: Wish) -> tuple[Search, int]:
+    """Return what the table has, and how many there are."""
     sessions = sources.sessions(wish.pool)
     if not wish.search:
         start = (wish.page - 1) * ON_A_PAGE
         total, infos = sessions.page(start, ON_A_PAGE, last_first=wish.last_first)
-        return infos, total, True
-    found, complete = sessions.find(wish.search, _FOUND)
-    ordered = sorted(found, key=lambda one: one.expires, reverse=wish.last_first)
-    return ordered, len(ordered), complete
+        return Search(infos, complete=True, cursor=0), total
+    found = sessions.find(wish.search, _FOUND, wish.cursor)
+    expires = attrgetter("expires")
+    ordered = sorted(found.infos, key=expires, reverse=wish.last_first)
+    return replace(found, infos=ordered), len(ordered)
 
 
 def _figures(sources: Sources, wish: Wish) -> tuple[Figures, str]:
@@ -198,3 +203,19 @@ class SessionsPage(Page):
     async def get(self) -> None:
         wish = Wish.of(self)
         await self.show("sessions.html", lambda: look(self.sources, wish), spans=Span)
+
+
+class SessionsData(Page):
+    """What an open page asks for again and again, as JSON: two cards and the table."""
+
+    @authenticated
+    async def get(self) -> None:
+        wish = Wish.of(self)
+        own, home = self.reverse_url("session"), self.reverse_url("proxy")
+
+        def told() -> dict[str, object]:
+            view = live(self.sources, wish)
+            rows = view.rows(own, home)
+            return {"now": view.now, "rows": rows, "pages": view.pages}
+
+        await self.tell(told)

@@ -5,6 +5,8 @@ from functools import cached_property
 from threading import Lock
 from typing import Final
 
+from celery import Celery
+
 from beat_schedule import ENTRIES
 from history.names import Names
 from history.query import History
@@ -13,9 +15,11 @@ from history.trail import Trail
 from limpet import database, schema
 from limpet.connection import impatient_redis
 from limpet.errors import ConfigurationError
+from limpet.names import PROBE_PROXY
 from limpet.sealing import Sealer
 from limpet.settings import Settings
 from limpet.upkeep import Beat, Row, UpkeepStore, overview
+from monitor.broker import send
 from monitor.figures import FigureReader
 from monitor.reader import Reader
 from proxies import DIRECT, ProxyPool, ProxyRecord, tables
@@ -33,8 +37,10 @@ class Sources:
     made by who asks first: that of a cluster talks to it at once.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, app: Celery) -> None:
+        """*app* has the broker, for what a worker is to do."""
         self.settings = settings
+        self._app = app
         self.reader = Reader(settings.health_timeout_seconds)
         self.figures = FigureReader()
         self._lock = Lock()
@@ -49,6 +55,10 @@ class Sources:
     def pools(self) -> list[str]:
         """Return the names of the pools that there are."""
         return pool_names(impatient_redis(self.settings))
+
+    def knows(self, pool: str) -> bool:
+        """Whether there is such a pool; asked only until it was opened."""
+        return pool in self._sessions or pool in self.pools()
 
     def sessions(self, pool: str) -> SessionManager:
         """Return the sessions of a pool that there is."""
@@ -116,6 +126,20 @@ class Sources:
             proxies.publish([record])
             proxies.set_mode(proxy_id, mode)
 
+    def probe(self, pool: str, proxy_id: str) -> None:
+        """Have a worker try a proxy.
+
+        Raises:
+            ConfigurationError: there is no such proxy, or nothing to be fetched.
+            StoreUnavailable: the broker is away.
+        """
+        if self.settings.probe_url is None:
+            raise ConfigurationError("nothing can be fetched: set LIMPET_PROBE_URL")
+        record = self.record(pool, proxy_id)
+        if record is None or record.proxy.direct:
+            raise ConfigurationError("there is no such proxy")
+        send(self._app, PROBE_PROXY, pool=pool, proxy=proxy_id)
+
     def note(self, pool: str, action: str, said: Mapping[str, str]) -> None:
         """Write down in the audit what somebody did here."""
         store = HistoryStore(impatient_redis(self.settings))
@@ -124,6 +148,10 @@ class Sources:
     def direct(self, pool: str) -> bool:
         """Whether the pool goes out without any proxy."""
         return pool in self.settings.direct_pools.split(",")
+
+    def bans(self, pool: str, proxy_id: str) -> list[tuple[str, float]]:
+        """Return the domains that block a proxy, and until when in Unix seconds."""
+        return self.proxies(pool).bans(proxy_id)
 
     def proxy_events(self, pool: str, proxy_id: str) -> list[dict[str, str]]:
         """Return what befell a proxy lately, the newest first; ``at`` is in Unix ms."""

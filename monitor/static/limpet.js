@@ -3,11 +3,20 @@
   "use strict";
   const page = document.getElementById("limpet-page");
   const seconds = page ? Number(page.dataset.refresh) : 0;
+  /* Of so many looks one is at the whole page: what a chart is made of comes once a minute. */
+  const whole = 12;
+  let looks = 0;
+  let under = false;
 
   function tell(well, text) {
     document.getElementById("limpet-dot").className =
       "status-dot " + (well ? "status-dot-live" : "status-dot-error");
     document.getElementById("limpet-status").textContent = text;
+  }
+
+  function said(answer) {
+    if (answer.ok) { tell(true, "Updated " + new Date().toLocaleTimeString()); return; }
+    tell(false, answer.status === 503 ? "Session store unreachable" : "Not updated");
   }
 
   function occupied(part) {
@@ -22,6 +31,8 @@
 
   function replace(part, fresh) {
     const held = mark(part);
+    for (const name of part.getAttributeNames()) { part.removeAttribute(name); }
+    for (const one of fresh.attributes) { part.setAttribute(one.name, one.value); }
     part.replaceChildren(...fresh.childNodes);
     if (held === null) { return; }
     const found = Array.from(part.querySelectorAll("[id], a[href]"));
@@ -29,20 +40,59 @@
     if (again) { again.focus({preventScroll: true}); }
   }
 
+  function stamp(seconds) {
+    const time = new Date(seconds * 1000);
+    return isNaN(time) ? "" : time.toISOString().slice(0, 19).replace("T", " ") + " UTC";
+  }
+
+  function fill(line, row) {
+    for (const cell of line.querySelectorAll("[data-cell]")) {
+      const told = cell.dataset;
+      cell.textContent = row[told.cell];
+      if (told.link) { cell.setAttribute("href", row[told.link]); }
+      if (told.when) { cell.title = stamp(row[told.when]); }
+      if ("colour" in told) { cell.className = "badge text-bg-" + row.colour; }
+    }
+  }
+
+  /* Returns whether what was told fits into the table that is there. */
+  function put(part, told) {
+    const body = part.querySelector("tbody");
+    const paged = told.pages > 1;
+    if (!body || !told.rows.length || paged !== (part.dataset.paged === "yes")) { return false; }
+    while (body.rows.length > told.rows.length) { body.deleteRow(-1); }
+    while (body.rows.length < told.rows.length) { body.append(body.rows[0].cloneNode(true)); }
+    told.rows.forEach((row, n) => fill(body.rows[n], row));
+    for (const one of part.querySelectorAll("[data-now]")) {
+      one.textContent = told.now[one.dataset.now];
+    }
+    return true;
+  }
+
+  async function lookAtAll(part) {
+    if (occupied(part)) { return; }
+    const answer = await fetch(window.location.href, {headers: {Accept: "text/html"}});
+    const text = await answer.text();
+    const fresh = new DOMParser().parseFromString(text, "text/html").getElementById("limpet-live");
+    if (answer.ok && fresh) { replace(part, fresh); }
+    said(answer);
+  }
+
   async function look() {
     const part = document.getElementById("limpet-live");
-    if (!part || document.hidden || occupied(part)) { return; }
+    if (!part || document.hidden || under) { return; }
+    under = true;
     try {
-      const answer = await fetch(window.location.href, {headers: {Accept: "text/html"}});
-      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("limpet-live");
-      if (answer.ok && fresh) {
-        replace(part, fresh);
-        tell(true, "Updated " + new Date().toLocaleTimeString());
-      } else {
-        tell(false, answer.status === 503 ? "Session store unreachable" : "Not updated");
-      }
+      const source = part.dataset.source;
+      looks += 1;
+      if (!source || looks % whole === 0) { await lookAtAll(part); return; }
+      const answer = await fetch(source, {headers: {Accept: "application/json"}});
+      if (answer.ok && !put(part, await answer.json())) { await lookAtAll(part); return; }
+      said(answer);
     } catch {
       tell(false, "Connection lost");
+    } finally {
+      under = false;
     }
   }
 

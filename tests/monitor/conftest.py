@@ -40,25 +40,42 @@ class Answer:
 
 
 class Flower:
-    """The process's pages; *stack* and *server* are what it looks at."""
+    """The process's pages; *stack* and *server* are what it looks at.
 
-    def __init__(self, port: int, stack: Stack, server: RedisServer) -> None:
+    *headers* go with every request.
+    """
+
+    def __init__(
+        self,
+        port: int,
+        stack: Stack,
+        server: RedisServer | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
         self._base = f"http://127.0.0.1:{port}"
+        self._headers = headers or {}
+        self._server = server
         self.stack = stack
-        self.server = server
 
-    def get(self, path: str, method: str = "GET") -> Answer:
+    @property
+    def server(self) -> RedisServer:
+        assert self._server is not None
+        return self._server
+
+    def get(self, path: str, method: str = "GET", body: bytes | None = None) -> Answer:
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        request = urllib.request.Request(self._base + path, method=method)
+        request = urllib.request.Request(
+            self._base + path, method=method, data=body, headers=self._headers
+        )
         start = time.monotonic()
         try:
-            answer = opener.open(request, timeout=30)
+            answer: Any = opener.open(request, timeout=30)
         except urllib.error.HTTPError as error:
             answer = error
         with answer:
-            body = answer.read().decode()
+            text: str = answer.read().decode()
         took = time.monotonic() - start
-        return Answer(answer.status, dict(answer.headers), body, took)
+        return Answer(answer.status, dict(answer.headers), text, took)
 
     def up(self) -> bool:
         try:
@@ -133,7 +150,7 @@ def pool(flower: Flower, eventually: Eventually) -> SessionManager:
     proxies = ProxyPool(ProxyStore(client, "shop"))
     proxies.publish(
         [
-            ProxyRecord(Proxy("http", f"10.0.0.{n}", 8080, f"u-{SECRET}", SECRET))
+            ProxyRecord(Proxy("http", f"127.0.8.{n}", 8080, f"u-{SECRET}", SECRET))
             for n in range(5)
         ]
     )

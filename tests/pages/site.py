@@ -95,7 +95,7 @@ def with_options(**values: object) -> Iterator[None]:
 @contextmanager
 def serving(settings: Settings) -> Iterator[Site]:
     """Serve Flower's pages with ours, as `monitor.install` has them."""
-    ours = tabs(settings)
+    ours = tabs(celery.Celery(broker=settings.celery_broker), settings)
     urls.handlers[:0] = ours
     site = Site(settings)
     try:

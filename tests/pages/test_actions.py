@@ -25,6 +25,7 @@ EVERY = [
     "/proxy/evacuate",
     "/proxy/disable",
     "/proxy/enable",
+    "/proxy/probe",
 ]
 Act = Callable[..., Seen]
 
@@ -157,6 +158,15 @@ def test_a_proxy_is_told_to_rest_and_may_be_used_again(
     assert (rests.mode, works.mode) == (mode, "")
     assert on_record == {mode: 1}
     assert tables.modes(engine, "default") == {}
+
+
+def test_without_a_page_to_fetch_nothing_is_probed(
+    act: Act, known: list[ProxyRecord]
+) -> None:
+    refused = act("/proxy/probe", known[0].id)
+
+    assert refused.status == 409
+    assert "LIMPET_PROBE_URL" in refused.words
 
 
 def test_what_is_gone_is_said_to_be(

@@ -1,5 +1,6 @@
 """The Proxies tab: how they are, which they are, and each one's own page."""
 
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -7,6 +8,7 @@ from redis import Redis
 from sqlalchemy import Engine
 
 from limpet import database, schema
+from limpet.keys import Keys
 from limpet.sealing import Sealer
 from limpet.settings import Settings
 from proxies import Outcome, Proxy, ProxyPool, ProxyRecord, tables
@@ -107,6 +109,39 @@ def test_a_proxy_that_a_domain_blocks_has_a_ban(
 
     assert table.rows(TABLE)[0][9] == "1"
     assert "banned" in own.find("//*[@id='limpet-timeline']/li")[0].text_content()
+    [ban] = own.find("//*[@id='limpet-bans']/li")
+    assert ban.text_content().startswith("shop.example for ")
+
+
+def test_bans_that_are_over_are_not_shown(
+    site: Site, stocked: list[ProxyRecord], redis: Redis
+) -> None:
+    own = Keys("default").banned_by + stocked[0].id
+    redis.zadd(own, {"old.example": 1, "new.example": time.time() * 1000 + 90_000})
+    redis.expire(own, 60)
+
+    page = site.get("/proxy", pool="default", id=stocked[0].id)
+
+    told = [one.text_content() for one in page.find("//*[@id='limpet-bans']/li")]
+    assert [one.split()[0] for one in told] == ["new.example"]
+
+
+def test_of_many_bans_those_that_last_longest_are_kept(
+    redis: Redis, stocked: list[ProxyRecord], manager: SessionManager, pool: ProxyPool
+) -> None:
+    for n in range(130):
+        lease = manager.acquire(None, hold=30, domain=f"site{n}.example")
+        manager.release(lease, Outcome.BLOCKED, domain=f"site{n}.example")
+
+    kept = {one.id: pool.bans(one.id) for one in stocked}
+
+    assert sum(map(len, kept.values())) == 130
+    lease = manager.acquire("one", hold=30)
+    for n in range(130):
+        manager.release(lease, Outcome.BLOCKED, domain=f"more{n}.example")
+        lease = manager.acquire("one", hold=30)
+    manager.release(lease)
+    assert max(len(pool.bans(one.id)) for one in stocked) <= 100
 
 
 def test_the_spread_of_sessions_is_drawn(
@@ -123,7 +158,7 @@ def test_the_spread_of_sessions_is_drawn(
 
 @pytest.mark.parametrize(
     ("text", "count"),
-    [("10.0.0.3", 1), ("10.0.0", 5), ("%", 0), ("_", 0), ("<b>", 0), ("'--", 0)],
+    [("127.0.8.3", 1), ("127.0.8", 5), ("%", 0), ("_", 0), ("<b>", 0), ("'--", 0)],
 )
 def test_proxies_are_found_by_their_hosts(
     site: Site, stocked: list[ProxyRecord], text: str, count: int

@@ -1,7 +1,10 @@
 """A session's own page: what it is bound to, what befell it, and what it carries."""
 
+import json
+from collections.abc import Callable
 from typing import Any
 
+import pytest
 from pydantic import SecretStr
 from redis import Redis
 
@@ -13,8 +16,28 @@ from limpet.keys import Keys
 from limpet.settings import Settings
 from proxies import Outcome
 from sessions import SessionManager
-from tests.pages.site import Site, serving
+from tests.pages.site import Seen, Site, serving
 from tests.pages.traffic import SECRET, use
+
+KEYS = Keys("default")
+#: What a program that is not ours may make of a session's record.
+DAMAGE: dict[str, Callable[[Redis], object]] = {
+    "no proxy": lambda redis: redis.hdel(KEYS.session("bad"), "p"),
+    "no time": lambda redis: redis.hset(KEYS.session("bad"), "x", "abc"),
+    "an endless time": lambda redis: redis.hset(KEYS.session("bad"), "x", "1e400"),
+    "odd options": lambda redis: redis.hset(KEYS.session("bad"), "o", "x"),
+    "no text": lambda redis: redis.hset(KEYS.session("bad"), "n", b"\xff"),
+    "a list": lambda redis: (
+        redis.delete(KEYS.session("bad")),
+        redis.rpush(KEYS.session("bad"), "x"),
+    ),
+}
+
+
+def metadata(page: Seen) -> list[str]:
+    return [
+        one.text_content().strip() for one in page.find("//*[@id='limpet-metadata']/li")
+    ]
 
 
 def test_a_sessions_own_page_has_names_of_cookies_and_no_values(
@@ -34,22 +57,75 @@ def test_a_sessions_own_page_has_names_of_cookies_and_no_values(
     [cookies] = page.find("//*[@id='limpet-cookies']/li")
     assert cookies.text_content().split() == ["shop.example", "sid"]
     assert "Authorization" in page.words
-    assert page.find("//*[@data-metadata='account']/text()") == ["ada <b>"]
+    assert metadata(page) == ["account"]
     assert SECRET not in page.text
 
 
-def test_values_of_sealed_metadata_are_not_shown(
+def test_values_of_metadata_are_shown_where_a_setting_says_so(
+    settings: Settings, manager: SessionManager
+) -> None:
+    patch: Any = {"metadata": {"account": "ada <b>", "tries": 3}}
+    manager.release(manager.acquire("one", hold=30), Outcome.OK, patch=patch)
+
+    with serving(settings.model_copy(update={"show_metadata": True})) as site:
+        page = site.get("/session", pool="default", id="one")
+
+    assert metadata(page) == ["account ada <b>", "tries 3"]
+
+
+def test_values_of_sealed_metadata_are_never_shown(
     settings: Settings, manager: SessionManager
 ) -> None:
     patch: Any = {"metadata": {"account": "grace"}}
     manager.release(manager.acquire("one", hold=30), Outcome.OK, patch=patch)
     key = SecretStr("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=")
+    sealed = settings.model_copy(update={"state_keys": key, "show_metadata": True})
 
-    with serving(settings.model_copy(update={"state_keys": key})) as site:
+    with serving(sealed) as site:
         page = site.get("/session", pool="default", id="one")
 
-    assert page.find("//*[@data-metadata='account']/text()") == ["sealed"]
+    assert metadata(page) == ["account"]
     assert "grace" not in page.words
+
+
+@pytest.mark.parametrize(
+    ("show", "shown"),
+    [
+        ("host", "http://shop.example:8080"),
+        ("path", "http://shop.example:8080/a/b"),
+        ("query", "http://shop.example:8080/a/b"),
+    ],
+)
+def test_where_it_was_last_is_shown_as_far_as_is_set(
+    settings: Settings, manager: SessionManager, show: str, shown: str
+) -> None:
+    use(manager, "one", url=f"http://u:{SECRET}@shop.example:8080/a/b?key={SECRET}")
+
+    with serving(settings.model_copy(update={"show_urls": show})) as site:
+        page = site.get("/session", pool="default", id="one")
+
+    assert page.find("//dt[text()='Was last at']/following-sibling::dd[1]/text()") == [
+        shown
+    ]
+    assert SECRET not in page.text
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_session_is_shown_as_such_beside_the_others(
+    site: Site, manager: SessionManager, redis: Redis, damage: str
+) -> None:
+    use(manager, "bad", "good")
+    DAMAGE[damage](redis)
+
+    table = site.get("/sessions")
+    data = json.loads(site.get("/sessions/data", pool="default").text)
+    own = site.get("/session", pool="default", id="bad")
+
+    states = {row[0]: row[2] for row in table.rows("limpet-sessions")}
+    assert states == {"bad": "damaged", "good": "idle"}
+    assert {row["session"]: row["state"] for row in data["rows"]} == states
+    assert own.status == 200
+    assert "The record of this session is damaged" in own.words
 
 
 def test_what_befell_a_session_is_told_the_newest_first(

@@ -1,5 +1,6 @@
 """The Sessions tab: cards, a chart, a table, and each session's own page."""
 
+import json
 import time
 from collections.abc import Callable
 from typing import Any
@@ -114,30 +115,6 @@ def test_the_order_can_be_turned_round(
     assert names(site.get(turn)) == ["long", "short"]
 
 
-def test_sessions_are_found_by_how_their_names_begin(
-    site: Site, manager: SessionManager
-) -> None:
-    use(manager, "user-1", "user-2", "other", "a.user")
-
-    assert sorted(names(site.get("/sessions", search="user"))) == ["user-1", "user-2"]
-    assert names(site.get("/sessions", search="other")) == ["other"]
-    for text in ("*", "[a-z]", "u?er", "<script>"):
-        none = site.get("/sessions", search=text)
-        assert names(none) == []
-        assert "No session begins so" in none.words
-
-
-def test_a_search_that_finds_too_many_says_so(
-    site: Site, manager: SessionManager
-) -> None:
-    use(manager, *(f"s-{n}" for n in range(120)))
-
-    page = site.get("/sessions", search="s-")
-
-    assert len(names(page)) == 100
-    assert "100 and more found" in page.words
-
-
 @pytest.mark.parametrize("page", ["0", "-1", "x", "9" * 50, "", "²"])
 def test_a_page_that_is_none_is_the_first(
     site: Site, manager: SessionManager, page: str
@@ -227,6 +204,30 @@ def test_each_range_keeps_the_rest_of_what_was_asked(
     assert {one["sort"][0] for one in said} == {"last"}
 
 
+def test_an_open_page_is_told_what_it_shows(
+    site: Site, manager: SessionManager
+) -> None:
+    use(manager, "one", "two", url="http://shop.example/")
+
+    page = site.get("/sessions")
+    [source] = page.find("//*[@id='limpet-live']/@data-source")
+    told = json.loads(site.get(source).text)
+
+    cells = page.find(f"//table[@id='{TABLE}']/tbody/tr[1]//@data-cell")
+    shown = page.rows(TABLE)
+    assert [[row[name] for name in cells] for row in told["rows"]] == shown
+    assert told["now"]["active"] == card(page, "active")
+    assert told["pages"] == 1
+    links = page.find(f"//table[@id='{TABLE}']/tbody//th/a/@href")
+    assert [row["own"] for row in told["rows"]] == links
+
+
+def test_of_a_pool_that_is_none_an_open_page_is_told_nothing(site: Site) -> None:
+    told = json.loads(site.get("/sessions/data", pool="nowhere").text)
+
+    assert told["rows"] == []
+
+
 def test_names_that_are_markup_are_words(
     site: Site, redis: Redis, pool: ProxyPool
 ) -> None:
@@ -272,7 +273,7 @@ def test_each_pool_has_its_own_sessions(
 
 def test_its_pages_need_the_login_that_flower_has(site: Site) -> None:
     with with_options(basic_auth=["ada:pw"]):
-        for path in ("/sessions", "/session?pool=default&id=x"):
+        for path in ("/sessions", "/sessions/data", "/session?pool=default&id=x"):
             assert site.ask(path).status == 401
         assert site.ask("/sessions", headers=login()).status == 200
 
@@ -286,9 +287,10 @@ def test_a_store_that_is_down_is_told_and_the_page_comes_back(
         store_server.freeze()
         try:
             away = [site.get("/sessions"), site.get("/session", pool="p", id="x")]
+            data = site.get("/sessions/data", pool="p")
         finally:
             store_server.thaw()
         eventually(lambda: site.get("/sessions").status == 200)
 
-    assert [one.status for one in away] == [503, 503]
+    assert [one.status for one in (*away, data)] == [503, 503, 503]
     assert all("does not answer" in one.words for one in away)
