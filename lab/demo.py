@@ -7,6 +7,7 @@ and what is shown comes from their results and from the site's own log.
 import argparse
 import os
 import re
+import shutil
 import signal
 import sys
 import tempfile
@@ -180,6 +181,7 @@ def run(console: Console, folder: Path, svg: str | None) -> int:
             demo = Demo(services, lab)
             _play(console, demo)
             code = _sum_up(console, demo)
+            _show_page(console, services, lab, folder)
             if svg:
                 _save(demo, svg)
             if os.environ.get("KEEP", "0") not in {"", "0"}:
@@ -216,6 +218,33 @@ def _sum_up(console: Console, demo: Demo) -> int:
         highlight=False,
     )
     return 0
+
+
+def _show_page(console: Console, services: Services, lab: Lab, folder: Path) -> None:
+    """Have the first visitor look at one more page, in a browser if there is one."""
+    url = f"{lab.site}/shop/user-1/{PAGES + 1}"
+    steps = [{"do": "screenshot", "full": True}]
+    job = {
+        "url": url,
+        "session": "user-1",
+        "steps": steps,
+        "extract": {"seen": "#seen"},
+    }
+    sent = services.app().send_task("render", kwargs=job, queue="render")
+    page = sent.get(timeout=_TIME_LIMIT, propagate=False)
+    if isinstance(page, Exception):
+        console.print(f"No page was rendered: {page}", style="yellow", soft_wrap=True)
+        return
+    [file] = page["files"]
+    sha = file["sha256"]
+    picture = Path(tempfile.gettempdir()) / "limpet-demo.png"
+    shutil.copyfile(folder / "artifacts" / sha[:2] / sha[2:4] / sha, picture)
+    console.print(
+        f"user-1 went on in a browser, as the same visitor: its page no. "
+        f"{page['data']['seen']} from where it was before. Screenshot: {picture}",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def _save(demo: Demo, svg: str) -> None:

@@ -32,9 +32,11 @@ class LabProxy:
     exit_address: str
     #: Whether every place is this machine: sites of any name, without a name server.
     here: bool = False
+    #: Where it listens.
+    host: str = "127.0.0.1"
 
     async def serve(self, port: int) -> None:
-        server = await asyncio.start_server(self._client, "127.0.0.1", port)
+        server = await asyncio.start_server(self._client, self.host, port)
         print("ready", server.sockets[0].getsockname()[1], flush=True)
         async with server:
             await server.serve_forever()

@@ -16,13 +16,18 @@ from flask import Flask, Response, jsonify, redirect, request
 from waitress import create_server
 from werkzeug.wrappers import Response as WsgiResponse
 
+from lab.log import log
+from lab.shop import store
+from lab.traps import traps
+
 if sys.version_info >= (3, 14):
     from compression import zstd
 else:
     from backports import zstd
 
 app = Flask(__name__)
-log: list[tuple[str, int, str]] = []
+app.register_blueprint(store)
+app.register_blueprint(traps)
 
 
 @app.get("/shop/<visitor>/<int:page>")
@@ -187,7 +192,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0)
     port = parser.parse_args().port
     logging.getLogger("waitress").setLevel(logging.ERROR)
-    server = create_server(app, host="127.0.0.1", port=port, threads=16)
+    server = create_server(app, host="127.0.0.1", port=port, threads=32)
     print("ready", server.effective_port, flush=True)
     server.run()
 

@@ -5,7 +5,9 @@ from limpet.jobs.extraction import Rule, Rules
 from limpet.jobs.fetch import FetchJob
 from limpet.jobs.fields import Job, normal_url, web_url
 from limpet.jobs.headers import Headers
+from limpet.jobs.render import RenderJob
 from limpet.jobs.scrape import ScrapeJob, ScrapeManyJob
+from limpet.jobs.session import SessionJob
 from limpet.jobs.storing import IdempotencyKey, Store
 from limpet.jobs.webhook import Hook, Webhook, WebhookJob
 
@@ -16,10 +18,12 @@ __all__ = [
     "Hook",
     "IdempotencyKey",
     "Job",
+    "RenderJob",
     "Rule",
     "Rules",
     "ScrapeJob",
     "ScrapeManyJob",
+    "SessionJob",
     "Store",
     "Webhook",
     "WebhookJob",

@@ -1,4 +1,4 @@
-"""What all jobs that fetch may say about how."""
+"""What jobs that fetch may say about their requests."""
 
 from functools import cached_property
 from json import dumps
@@ -8,12 +8,8 @@ from urllib.parse import urlencode
 
 from pydantic import BeforeValidator, Field, JsonValue, model_validator
 
-from limpet.jobs.blocks import BlockRules
-from limpet.jobs.extraction import Rules
-from limpet.jobs.fields import MAX_BYTES, Job, PoolName, SessionId, Timeout
-from limpet.jobs.headers import Headers
-from limpet.jobs.storing import IdempotencyKey, Store
-from limpet.jobs.webhook import Webhook
+from limpet.jobs.fields import MAX_BYTES
+from limpet.jobs.session import SessionJob
 
 Method: TypeAlias = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 #: Methods that may be sent again when nobody knows whether they arrived (RFC 9110).
@@ -51,50 +47,21 @@ Values = Annotated[
     ],
     Field(max_length=256),
 ]
-_Tag = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 
 
-class FetchJob(Job):
-    """How to fetch, and what to do with what came.
+class FetchJob(SessionJob):
+    """What to send, and how much of an answer to take.
 
-    *session* is kept on one proxy; without one, the job has a session of its own, which
-    ends with it. *pool*, *country*, *tags* and *strategy* say which proxies may be
-    chosen for a new session. *sticky*, *ttl* (seconds) and *max_requests* say how a new
-    session lives; one that exists keeps what it began with.
-
-    *timeout* is in seconds and covers one fetch with its redirects; *max_bytes* bounds
-    the decoded body, what is beyond is cut off. *max_age* bounds in seconds how long
-    the job may wait and be tried (for many pages: since the last one that came). *json*
-    or *form* is the body; a content type among *headers* goes before ours. With
-    *robots* the site's robots.txt is obeyed. *store* keeps a row (and the body) for
-    good; *idempotency_key* lets a job that is sent twice be done once.
+    *max_bytes* bounds the decoded body, what is beyond is cut off. *json* or *form* is
+    the body; a content type among *headers* goes before ours.
     """
 
     method: Method = "GET"
-    headers: Headers = Field(default={}, repr=False)
     params: Values = Field(default={}, repr=False)
     json_: JsonValue = Field(default=None, alias="json", repr=False)
     form: Values | None = Field(default=None, repr=False)
-    session: SessionId | None = None
-    pool: PoolName = "default"
-    country: Annotated[str, Field(pattern=r"^[A-Za-z]{2}$")] | None = None
-    tags: Annotated[list[_Tag], Field(max_length=8)] = Field(default=[])
-    strategy: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")] | None = None
-    sticky: Literal["soft", "hard"] | None = None
-    ttl: Annotated[float, Field(gt=0, le=31_536_000, allow_inf_nan=False)] | None = None
-    max_requests: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
-    timeout: Timeout | None = None
     max_bytes: Annotated[int, Field(ge=1, le=MAX_BYTES)] = 1024 * 1024
-    max_age: Annotated[float, Field(gt=0, le=604_800, allow_inf_nan=False)] | None = (
-        None
-    )
     max_redirects: Annotated[int, Field(ge=0, le=30)] = 10
-    extract: Rules | None = None
-    blocks: BlockRules | None = None
-    robots: bool = False
-    store: Store | None = None
-    webhook: Webhook | None = None
-    idempotency_key: IdempotencyKey | None = None
 
     @model_validator(mode="after")
     def _one_body(self) -> Self:
@@ -107,6 +74,12 @@ class FetchJob(Job):
         if body is not None and self.method in {"GET", "HEAD"}:
             raise ValueError(f"method: {self.method} sends no json and no form")
         return self
+
+    @property
+    def why_once(self) -> str:
+        if self.method in IDEMPOTENT:
+            return ""
+        return f"it may have arrived: no {self.method} is sent twice"
 
     @cached_property
     def body(self) -> tuple[bytes | None, str]:

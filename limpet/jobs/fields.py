@@ -36,6 +36,9 @@ _WORDS: Final = {
     "country": "two letters, such as DE (ISO 3166)",
     "strategy": "a strategy's name, such as round_robin: 1 to 32 of the characters a-z "
     "0-9 _, beginning with a letter",
+    "locale": "a language tag, such as de-DE",
+    "timezone": "a name of the IANA database, such as Europe/Berlin",
+    "user_agent": "1 to 256 characters of ASCII without line breaks",
     "tags": "1 to 64 of the characters a-z A-Z 0-9 _ . -",
 }
 
@@ -140,7 +143,7 @@ def _unknown(model: type[BaseModel], name: str) -> str:
     fields = [field.alias or key for key, field in model.model_fields.items()]
     near = get_close_matches(name, fields, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    return f"there is no such field{hint} (allowed: {', '.join(fields)})"
+    return f"there is no such field{hint} (allowed: {', '.join(fields) or 'none'})"
 
 
 def _path(where: Sequence[object]) -> str:

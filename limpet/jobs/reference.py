@@ -7,10 +7,15 @@ from typing import Any, Final
 from pydantic.json_schema import GenerateJsonSchema
 
 from limpet.jobs.fields import Job
+from limpet.jobs.render import RenderJob
 from limpet.jobs.scrape import ScrapeJob, ScrapeManyJob
-from limpet.names import SCRAPE, SCRAPE_MANY
+from limpet.names import RENDER, SCRAPE, SCRAPE_MANY
 
-_KINDS: Final[dict[str, type[Job]]] = {SCRAPE: ScrapeJob, SCRAPE_MANY: ScrapeManyJob}
+_KINDS: Final[dict[str, type[Job]]] = {
+    SCRAPE: ScrapeJob,
+    SCRAPE_MANY: ScrapeManyJob,
+    RENDER: RenderJob,
+}
 
 _HEAD: Final = Path(__file__).with_suffix(".md")
 

@@ -1,0 +1,3 @@
+"""Who came to the lab's site, to which page, and from where."""
+
+log: list[tuple[str, int, str]] = []

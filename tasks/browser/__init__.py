@@ -1,0 +1,1 @@
+"""A browser in a worker: pages of sessions, through their proxies."""

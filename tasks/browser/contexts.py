@@ -1,0 +1,251 @@
+"""Browser contexts: made for a session, and kept open for its next page.
+
+Like the connections of a fetch, a context belongs to one lease until it is kept or
+dropped, and is used again only where nobody else has used the session meanwhile.
+"""
+
+import asyncio
+import time
+from collections import OrderedDict
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import structlog
+from playwright.async_api import BrowserContext, Error
+
+from limpet.errors import BrowserFailed
+from limpet.settings import Settings
+from sessions import Lease
+from tasks.browser.process import Process
+from tasks.browser.relay import Relay
+from tasks.browser.storage import host_of, to_browser
+from tasks.browser.upstream import Upstream
+from tasks.browser.values import Wish
+from tasks.guard import Guard
+
+#: Seconds that a context has to close: one that cannot has a page that is stuck.
+_CLOSE = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Held:
+    """A context in use or kept; *fit* says for which lease, and set up how."""
+
+    process: Process
+    context: BrowserContext
+    relay: Relay
+    fit: tuple[Any, ...] = field(repr=False)
+    warm: bool = False
+    version: int = 0
+    until: float = 0.0
+
+
+class Contexts:
+    """All contexts of a worker process, in the event loop of its browser."""
+
+    def __init__(self, config: Settings, program: Path | None, guard: Guard) -> None:
+        self._config, self._program, self._guard = config, program, guard
+        self._process: Process | None = None
+        self._starting = asyncio.Lock()
+        self._kept: OrderedDict[tuple[str, str], Held] = OrderedDict()
+        self._ending: set[asyncio.Task[None]] = set()
+
+    async def take(self, wish: Wish) -> Held:
+        """Return the session's own context if it is still right, or a new one.
+
+        Raises:
+            BrowserFailed: no browser could be started.
+        """
+        await self._expire()
+        lease = wish.lease
+        kept = self._kept.pop((lease.pool, lease.session), None)
+        if kept:
+            right = kept.fit == _fit(wish) and kept.version == lease.state.version
+            if right and not kept.process.worn:
+                kept.warm = True
+                kept.process.open += 1
+                return kept
+            await self.close(kept, used=False)
+        # One that has died since is found out by this, and asked for nothing before.
+        for last in (False, True):
+            process = await self._running()
+            try:
+                return await self._make(process, wish)
+            except (Error, BrowserFailed) as error:
+                process.lose()
+                if last:
+                    log.warning("browser_gives_no_context", reason=type(error).__name__)
+                    raise BrowserFailed("the browser") from None
+        raise AssertionError  # the last try returns or raises
+
+    async def keep(self, held: Held, lease: Lease, version: int) -> None:
+        """Keep it for the session's next page; its state has got *version*."""
+        held.process.open -= 1
+        if self._config.render_hot_contexts < 1 or held.process.worn or version < 0:
+            await self.close(held, used=False)
+            return
+        try:
+            async with asyncio.timeout(_CLOSE):
+                for page in held.context.pages:
+                    await page.close()
+        except (Error, TimeoutError):
+            await self.close(held, used=False)
+            return
+        held.version = version
+        held.until = time.monotonic() + self._config.render_hot_seconds
+        loop = asyncio.get_running_loop()
+        loop.call_at(loop.time() + self._config.render_hot_seconds, self._look)
+        name = (lease.pool, lease.session)
+        stale = [self._kept.pop(name, None)]
+        self._kept[name] = held
+        if len(self._kept) > self._config.render_hot_contexts:
+            stale.append(self._kept.popitem(last=False)[1])
+        for one in filter(None, stale):
+            await self.close(one, used=False)
+
+    async def close(self, held: Held, *, used: bool = True) -> None:
+        """Close it, and its browser too, if that was to go with its last page."""
+        process = held.process
+        process.open -= used
+        try:
+            async with asyncio.timeout(_CLOSE):
+                await held.context.close()
+        except TimeoutError:
+            log.warning("context_is_stuck")
+            process.worn = True
+        except Error:
+            process.lose()
+        await held.relay.close()
+        if process.worn and not process.open:
+            self._end(process)
+
+    async def shut(self) -> None:
+        """Close everything."""
+        kept, self._kept = list(self._kept.values()), OrderedDict()
+        for one in kept:
+            await self.close(one, used=False)
+        if self._process:
+            self._end(self._process)
+        await asyncio.gather(*self._ending)
+
+    @property
+    def process(self) -> Process | None:
+        """The browser that new contexts are made in."""
+        return self._process
+
+    async def _running(self) -> Process:
+        async with self._starting:
+            process = self._process
+            if process and process.pages >= self._config.render_max_pages:
+                process.worn = True
+            if process and process.worn:
+                self._process = None
+                await self._forget(process)
+                if not process.open or process.dead:
+                    self._end(process)
+            if self._process is None:
+                self._process = await Process.start(self._config, self._program)
+            return self._process
+
+    async def _make(self, process: Process, wish: Wish) -> Held:
+        relay = Relay(Upstream(wish.lease.proxy, self._guard, ca_file=self._ca_file))
+        await relay.open()
+        process.open += 1
+        try:
+            context = await self._context(process, relay, wish)
+        except BaseException:
+            process.open -= 1
+            await relay.close()
+            raise
+        process.pages += 1
+        return Held(process, context, relay, _fit(wish))
+
+    @property
+    def _ca_file(self) -> str:
+        return str(self._config.ca_file or "")
+
+    async def _context(
+        self, process: Process, relay: Relay, wish: Wish
+    ) -> BrowserContext:
+        job, origins = wish.job, wish.lease.state.origins
+        options: dict[str, Any] = {
+            "proxy": {
+                "server": f"http://127.0.0.1:{relay.port}",
+                # Else Chromium goes to loopback and link-local addresses by itself.
+                "bypass": "<-loopback>",
+            },
+            "user_agent": wish.user_agent,
+            "viewport": {"width": job.viewport.width, "height": job.viewport.height},
+            "service_workers": "block",
+            "accept_downloads": False,
+        }
+        if job.locale:
+            options["locale"] = job.locale
+        if job.timezone:
+            options["timezone_id"] = job.timezone
+        try:
+            state = {"cookies": [], "origins": origins}
+            context = await process.context(**options, storage_state=state)
+        except Error:
+            if not origins:
+                raise
+            # What one site keeps must not be the end of the session.
+            log.warning("storage_not_restored", session=wish.lease.session)
+            context = await process.context(**options)
+        await _add_cookies(context, wish)
+        return context
+
+    def _look(self) -> None:
+        """Have contexts closed that nobody came back for."""
+        task = asyncio.ensure_future(self._expire())
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+    async def _expire(self) -> None:
+        now = time.monotonic()
+        over = [n for n, one in self._kept.items() if one.until <= now]
+        for name in over:
+            if held := self._kept.pop(name, None):
+                await self.close(held, used=False)
+
+    async def _forget(self, process: Process) -> None:
+        for name in [n for n, one in self._kept.items() if one.process is process]:
+            if held := self._kept.pop(name, None):
+                await held.relay.close()
+
+    def _end(self, process: Process) -> None:
+        """Have it end while others go on: one that is gone takes its time."""
+        if process is self._process:
+            self._process = None
+        if process.ending:
+            return
+        process.ending = True
+        task = asyncio.ensure_future(process.close())
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+
+def _fit(wish: Wish) -> tuple[Any, ...]:
+    """Return what a context is made for: the binding, and all that cannot change."""
+    lease, job = wish.lease, wish.job
+    binding = (lease.incarnation, lease.generation, lease.proxy.url)
+    return (*binding, wish.user_agent, job.viewport, job.locale, job.timezone)
+
+
+async def _add_cookies(context: BrowserContext, wish: Wish) -> None:
+    steps = [getattr(step, "url", None) or "" for step in wish.job.steps]
+    hosts = {host_of(url) for url in (wish.job.url, *steps)}
+    cookies: Any = to_browser(wish.lease.state.cookies, hosts)
+    if not cookies:
+        return
+    try:
+        await context.add_cookies(cookies)
+    except Error:
+        # One that Chromium does not take must not cost the others.
+        for one in cookies:
+            with suppress(Error):
+                await context.add_cookies([one])

@@ -1,0 +1,188 @@
+"""One browser: its driver, its program, and what they may cost."""
+
+import asyncio
+import os
+import signal
+import socket
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final, Self
+
+import structlog
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    Error,
+    Playwright,
+    async_playwright,
+)
+
+from limpet.errors import BrowserFailed
+from limpet.settings import Settings
+
+#: Seconds for each of them to start, and to end by itself.
+_START, _END = 30.0, 5.0
+#: Seconds between two looks at the memory while pages are open.
+_LOOK: Final = 1.0
+#: Of the environment, what a browser needs: the rest of it holds a worker's secrets.
+_ENVIRONMENT: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "XDG_CACHE_HOME")
+_ARGUMENTS: Final = (
+    # WebRTC would tell sites the worker's own address, past any proxy. The headless
+    # shell knows the first of these switches, the whole Chromium the second.
+    "--force-webrtc-ip-handling-policy=disable_non_proxied_udp",
+    "--webrtc-ip-handling-policy=disable_non_proxied_udp",
+    "--disable-quic",
+    # Names are looked up by the relay, or by the proxy: never by the browser.
+    "--dns-prefetch-disable",
+)
+_MB: Final = 1024 * 1024
+_PAGE: Final = os.sysconf("SC_PAGE_SIZE")
+
+log = structlog.get_logger(__name__)
+
+
+class Process:
+    """A browser that was started; *pages* were opened in it, *open* are so now.
+
+    It is *worn* when it is to have no new page, *ending* when it was told to, and
+    *dead* when it is gone.
+    """
+
+    def __init__(self, config: Settings, driver: Playwright, browser: Browser) -> None:
+        self._config, self._driver, self._browser = config, driver, browser
+        self._watching: asyncio.Task[None] | None = None
+        self._session: Any = None
+        self.pages = self.open = 0
+        self.memory = 0
+        self.worn = self.dead = self.ending = False
+
+    @classmethod
+    async def start(cls, config: Settings, program: Path | None) -> Self:
+        """Start the driver and the browser.
+
+        Raises:
+            BrowserFailed: they did not start.
+        """
+        driver = None
+        try:
+            async with asyncio.timeout(_START):
+                driver = await async_playwright().start()
+                browser = await driver.chromium.launch(
+                    executable_path=program,
+                    args=list(_ARGUMENTS),
+                    chromium_sandbox=config.render_sandbox,
+                    env={n: os.environ[n] for n in _ENVIRONMENT if n in os.environ},
+                    # What is of no context goes nowhere.
+                    proxy={"server": f"http://127.0.0.1:{_nowhere()}"},
+                    # Signals are the worker's, which lets jobs come to their end.
+                    handle_sigint=False,
+                    handle_sigterm=False,
+                    handle_sighup=False,
+                )
+        except (Error, OSError, TimeoutError) as error:
+            log.warning("browser_did_not_start", reason=type(error).__name__)
+            if driver:
+                await _quietly(driver.stop())
+            raise BrowserFailed("the browser did not start, or") from None
+        made = cls(config, driver, browser)
+        browser.on("disconnected", lambda _browser: made.lose())
+        made._session = await browser.new_browser_cdp_session()
+        made._watching = asyncio.ensure_future(made._watch())
+        log.info("browser_started", version=browser.version)
+        return made
+
+    async def context(self, **options: Any) -> BrowserContext:
+        """Open a context; a driver that is gone is known by this alone.
+
+        Raises:
+            BrowserFailed: the browser is gone.
+        """
+        try:
+            async with asyncio.timeout(_START):
+                return await self._browser.new_context(**options)
+        except TimeoutError:
+            self.lose()
+            raise BrowserFailed("the browser") from None
+
+    def lose(self) -> None:
+        """Have it that the browser is gone."""
+        self.worn = self.dead = True
+
+    async def pids(self) -> list[int]:
+        """Return the browser's processes, itself first; none if it does not answer."""
+        try:
+            async with asyncio.timeout(_END):
+                told = await self._session.send("SystemInfo.getProcessInfo")
+        except (Error, TimeoutError):
+            return []
+        found = sorted(told["processInfo"], key=lambda one: one["type"] != "browser")
+        return [int(one["id"]) for one in found]
+
+    async def close(self) -> None:
+        """End it, gently if it lets."""
+        if self._watching:
+            self._watching.cancel()
+        pids = [] if self.dead else await self.pids()
+        self.lose()
+        await _quietly(self._browser.close())
+        await _quietly(self._driver.stop())
+        if pids and _alive(pids[0]):
+            _kill(pids[0])
+
+    async def _watch(self) -> None:
+        """Look at its memory while there are pages."""
+        most = self._config.render_max_memory_mb * _MB
+        while not self.dead:
+            await asyncio.sleep(_LOOK)
+            if not self.open:
+                continue
+            pids = await self.pids()
+            self.memory = sum(map(_memory, pids))
+            if self.memory > most and not self.worn:
+                log.warning("browser_is_large", bytes=self.memory)
+                self.worn = True
+            if self.memory > 2 * most and pids:
+                log.warning("browser_killed", bytes=self.memory)
+                _kill(pids[0])
+
+
+async def _quietly(end: Any) -> None:
+    """Wait for an end, which may have come already."""
+    with suppress(Exception):
+        async with asyncio.timeout(_END):
+            await end
+
+
+def _nowhere() -> int:
+    """Return a port that nobody listens on, and that nobody else can take."""
+    if not _reserved:
+        held = socket.socket()
+        held.bind(("127.0.0.1", 0))
+        _reserved.append(held)
+    port: int = _reserved[0].getsockname()[1]
+    return port
+
+
+_reserved: list[socket.socket] = []
+
+
+def _memory(pid: int) -> int:
+    """Return the bytes of a process that it shares with no other one.
+
+    Exact sums (``smaps_rollup``) take the kernel milliseconds for each process.
+    """
+    try:
+        pages = Path(f"/proc/{pid}/statm").read_text("ascii").split()
+    except OSError:
+        return 0
+    _, resident, shared, *_ = map(int, pages)
+    return (resident - shared) * _PAGE
+
+
+def _alive(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
+
+
+def _kill(pid: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
