@@ -203,10 +203,10 @@ def asked(**options: Any) -> dict[str, Any]:
     """
     for name, mark in (("headers", ":"), ("params", "="), ("form", "=")):
         option = f"--{name.rstrip('s')}"
-        options[name] = read_pairs(option, options[name], mark) or None
+        options[name] = read_pairs(option, options.get(name), mark) or None
     if options["extract"] is not None:
         options["extract"] = read_json("--extract", options["extract"])
-    body = options.pop("json_body")
+    body = options.pop("json_body", None)
     given = ((k, v) for k, v in options.items() if v is not None and v is not False)
     found = {name: value for name, value in given if value != []}
     if body is not None:

@@ -255,14 +255,15 @@ def _row(letter: "Letter") -> dict[str, Any]:
 
 
 def _masked(contents: dict[str, Any]) -> dict[str, Any]:
-    from tasks.request import shown
+    from limpet.settings import settings
+    from limpet.showing import arguments
 
     if "raw" in contents:
         return {"raw": f"({len(contents['raw']):,} characters)"}
     args = contents.get("args")
     return {
         "args": "(…)" if args else "()",
-        "kwargs": shown(contents.get("kwargs") or {}),
+        "kwargs": arguments(contents.get("kwargs") or {}, settings()),
     }
 
 

@@ -4,7 +4,7 @@ import re
 import sys
 import time
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from uuid import uuid4
 
 import typer
@@ -16,6 +16,9 @@ from limpet.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from limpet.client import Handle, Page
+    from limpet.client.outcomes import Outcome
+
+_Found = TypeVar("_Found", bound="Outcome")
 
 #: A job that no worker has begun by then gets a hint about the reason.
 _PATIENCE: Final = 3.0
@@ -50,15 +53,7 @@ def bring(
     Raises:
         LimpetError: it cannot be waited for, or the job has failed.
     """
-    try:
-        _wait(job, _UNKNOWN if resumed else _NO_WORKER)
-        page = job.get(timeout=60)
-    except KeyboardInterrupt:
-        _say_how_to_go_on(job.id)
-        raise typer.Exit(INTERRUPTED) from None
-    except StoreUnavailable:
-        _say_how_to_go_on(job.id)
-        raise
+    page = waited_for(job, command="scrape", resumed=resumed)
     problems = [*_print(page, as_json=as_json), *_cut(page)]
     if page.truncated:
         text = f"the page is longer than --max-bytes: {page.bytes:,} bytes were read"
@@ -69,6 +64,19 @@ def bring(
     if problems:
         complain(*problems)
         raise typer.Exit(1)
+
+
+def waited_for(job: "Handle[_Found]", *, command: str, resumed: bool) -> "_Found":
+    """Wait for a job of *command*, and return what it brought; raises as `bring`."""
+    try:
+        _wait(job, _UNKNOWN if resumed else _NO_WORKER)
+        return job.get(timeout=60)
+    except KeyboardInterrupt:
+        _say_how_to_go_on(job.id, command)
+        raise typer.Exit(INTERRUPTED) from None
+    except StoreUnavailable:
+        _say_how_to_go_on(job.id, command)
+        raise
 
 
 def _print(page: "Page", *, as_json: bool) -> list[str]:
@@ -122,6 +130,6 @@ def _wait(job: "Handle[Any]", hint: str) -> None:
             time.sleep(_POLL)
 
 
-def _say_how_to_go_on(job: str) -> None:
+def _say_how_to_go_on(job: str, command: str) -> None:
     warn(f"job {job} goes on; to wait for it again:")
-    warn(f"  python manage.py scrape --resume {job}")
+    warn(f"  python manage.py {command} --resume {job}")

@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from history.names import Names
-from history.trail import Trail
+from history.trail import Ended, Trail
 from limpet import database, schema
 from limpet.connection import session_redis
 from limpet.errors import ConfigurationError
@@ -171,9 +171,16 @@ class Pool:
 
         From Redis, and from SQL what Redis has no more.
         """
+        return self._trail.of(session_id)
+
+    def ended(self, session_id: str) -> Ended | None:
+        """How a session ended last, as far as it is in SQL."""
+        return self._trail.ended(session_id)
+
+    @cached_property
+    def _trail(self) -> Trail:
         store = SessionStore(session_redis(self.config), self.name)
-        trail = Trail(self.name, store, self.engine, Names.of(self.config))
-        return trail.of(session_id)
+        return Trail(self.name, store, self.engine, Names.of(self.config))
 
     def others(self) -> list[str]:
         """The names of the pools that exist."""

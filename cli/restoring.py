@@ -52,6 +52,7 @@ def restore(
 
 
 def _restore(name: str, *, dry: bool) -> "Restoration":
+    from history.names import Names
     from history.restore import Restorer
     from history.store import HistoryStore
     from limpet.connection import session_redis
@@ -61,7 +62,10 @@ def _restore(name: str, *, dry: bool) -> "Restoration":
         with progress(f"publishing proxies of {name}") as told:
             place.publish(place.inventory(), progress=told)
     restorer = Restorer(
-        HistoryStore(session_redis(place.config)), place.engine, place.sealer
+        HistoryStore(session_redis(place.config)),
+        place.engine,
+        place.sealer,
+        Names.of(place.config),
     )
     with progress(f"restoring sessions of {name}") as told:
         return restorer.restore(place.sessions, dry=dry, told=told)
@@ -73,7 +77,7 @@ def _tell(name: str, done: "Restoration", *, dry: bool) -> None:
     say(
         f"{count(done.restored, 'session')} {would}restored in pool {name}{moved}; "
         f"{done.there:,} there already, {done.too_old:,} too old, {done.ended:,} ended "
-        "after they were copied"
+        f"after they were copied, {done.outdated:,} outdated"
     )
     if done.homeless:
         warn(f"{count(done.homeless, 'session')} left out: no proxy may be used now")

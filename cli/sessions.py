@@ -75,11 +75,16 @@ def show_session(
 ) -> None:
     """Show one session: its proxy, its times, how many cookies it has, its history.
 
+    Of one that has ended: when and why it did, and its history.
+
     Example: [bold]python manage.py sessions show user-42[/]
     """
     place = opened(pool)
+    if place.sessions.get(session_id) is None:
+        _show_ended(place, session_id, as_json=as_json)
+        return
     [info] = wanted(place, [session_id])
-    fields = {**asdict(info), **_state(place, session_id)}
+    fields = {**asdict(info), **_renders(info), **_state(place, session_id)}
     events = place.events(session_id)
     if as_json:
         print_json({**fields, "events": events})
@@ -91,6 +96,26 @@ def show_session(
     written = f"{info.state_version}, {_moment(info.state_version / 1000, now)}"
     fields["state_version"] = written if info.state_version else "-"
     print_fields({**fields, "idle_ttl": span(info.idle_ttl)})
+    _print_events(events, now)
+
+
+def _show_ended(place: "Pool", session_id: str, *, as_json: bool) -> None:
+    row, events = place.ended(session_id), place.events(session_id)
+    if row is None and not events:
+        wanted(place, [session_id])  # says that there is none
+    fields: dict[str, Any] = asdict(row) if row else {"session": session_id}
+    if as_json:
+        print_json({**fields, "ended": True, "events": events})
+        return
+    now = time.time()
+    for name in {"created", "closed"} & fields.keys():
+        fields[name] = _moment(fields[name], now)
+    say("it has ended" if row else "it has ended; how is not in SQL, or not yet")
+    print_fields(fields)
+    _print_events(events, now)
+
+
+def _print_events(events: "list[dict[str, str]]", now: float) -> None:
     for event in events[:_EVENTS]:
         kept = {k: v for k, v in event.items() if k not in {"at", "event", "session"}}
         words = "  ".join(f"{name} {value}" for name, value in kept.items())
@@ -109,7 +134,7 @@ def show_stats(*, pool: PoolName = "default", as_json: AsJson = False) -> None:
         for name, number in sorted(stats.counters.items())
         if name.startswith("closed_")
     }
-    fields = {**_held(stats), **_times(stats), "closed": reasons}
+    fields = {**_held(stats), **_times(stats), **_pages(stats), "closed": reasons}
     if as_json:
         print_json({**fields, "counters": stats.counters})
         return
@@ -173,6 +198,21 @@ def _held(stats: "PoolStats") -> dict[str, Any]:
 
 def _times(stats: "PoolStats") -> dict[str, float]:
     return {name: stats.response_ms(share) for name, share in _SHARES.items()}
+
+
+def _renders(info: "SessionInfo") -> dict[str, Any]:
+    """Pages in a browser: how many, and how long they took."""
+    about: dict[str, Any] = {"renders": info.rendered}
+    for name, share in _SHARES.items():
+        about[f"render_{name}"] = info.render_ms(share)
+    return about
+
+
+def _pages(stats: "PoolStats") -> dict[str, Any]:
+    about: dict[str, Any] = {"renders": sum(stats.renders.values())}
+    for name, share in _SHARES.items():
+        about[f"render_{name}"] = stats.render_ms(share)
+    return about
 
 
 def _moment(at: float, now: float) -> str:

@@ -22,6 +22,8 @@ def up() -> None:
 
     Example: [bold]FLOWER_PORT=5556 python manage.py up[/]
     """
+    import os
+
     from dotenv import load_dotenv
 
     from limpet import services
@@ -34,7 +36,7 @@ def up() -> None:
     config = settings()
     load_dotenv(config.env_file)
     check(config)
-    check_exposure(services.flower_options())
+    check_exposure(services.flower_options(), os.environ)
     if config.redis_url:
         # One that is away may come later: jobs wait for it.
         with suppress(StoreUnavailable):

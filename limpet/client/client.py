@@ -13,9 +13,9 @@ from uuid import uuid4
 
 from limpet.client.batch import Batch
 from limpet.client.handle import Handle
-from limpet.client.outcomes import ManyPages, Outcome, Page
+from limpet.client.outcomes import ManyPages, Outcome, Page, RenderedPage
 from limpet.errors import ConfigurationError, InvalidJob
-from limpet.names import SCRAPE, SCRAPE_MANY
+from limpet.names import RENDER, RENDER_QUEUE, SCRAPE, SCRAPE_MANY, SCRAPE_QUEUE
 
 if TYPE_CHECKING:
     from limpet.client.line import Line
@@ -121,6 +121,25 @@ class Limpet:
             "Handle[ManyPages]", self._send(SCRAPE_MANY, job, priority, task_id)
         )
 
+    def render(
+        self,
+        url: str,
+        *,
+        priority: int | None = None,
+        task_id: str | None = None,
+        **fields: Any,
+    ) -> Handle[RenderedPage]:
+        """Enqueue a page in a browser; *fields* are those of `limpet.jobs.RenderJob`.
+
+        The rest is as for `scrape`.
+
+        Raises:
+            InvalidJob: names each wrong field and what is allowed; nothing was sent.
+            StoreUnavailable: the broker cannot be reached.
+        """
+        job = {"url": url, **fields}
+        return cast("Handle[RenderedPage]", self._send(RENDER, job, priority, task_id))
+
     def job(self, job_id: str) -> Handle[Outcome]:
         """Return the job *job_id*, sent by whomever.
 
@@ -180,12 +199,17 @@ class Limpet:
         task_id: str | None,
     ) -> Handle[Outcome]:
         from limpet.client.line import Letter
-        from limpet.jobs import ScrapeJob, ScrapeManyJob
+        from limpet.jobs import RenderJob, ScrapeJob, ScrapeManyJob
 
-        kind: type[Job] = ScrapeJob if task == SCRAPE else ScrapeManyJob
-        job = kind.parse((), fields)
+        kinds: dict[str, type[Job]] = {
+            SCRAPE: ScrapeJob,
+            SCRAPE_MANY: ScrapeManyJob,
+            RENDER: RenderJob,
+        }
+        job = kinds[task].parse((), fields)
         name = _named("task_id", str(uuid4()) if task_id is None else task_id)
-        self._line().send(Letter(task, name, job.sent, _priority(priority)))
+        queue = RENDER_QUEUE if task == RENDER else SCRAPE_QUEUE
+        self._line().send(Letter(task, name, job.sent, _priority(priority), queue))
         return Handle(name, self._line)
 
     def _line(self) -> "Line":

@@ -103,11 +103,63 @@ class ManyPages(_FromJson):
     duplicate_of: str | None = None
 
 
-Outcome: TypeAlias = Page | ManyPages
+@dataclass(frozen=True, slots=True, kw_only=True)
+class File(_FromJson):
+    """A file that a step has kept: *sha256* names it in the artifact store."""
+
+    name: str = ""
+    kind: str = ""
+    step: int = 0
+    content_type: str = ""
+    size: int = 0
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenderedPage(_Fetched):
+    """A page in a browser, as the task `render` returns it.
+
+    *files* are what its steps kept, *values* what scripts brought, *steps* and *times*
+    what took how many milliseconds. *received* and *sent* are bytes through the proxy,
+    *refused* hosts that the page asked for and no job may go to. The rest is as of a
+    `Page`.
+    """
+
+    job: str
+    status: int
+    title: str = field(default="", repr=False)
+    values: dict[str, Any] = field(default_factory=dict, repr=False)
+    files: tuple[File, ...] = ()
+    cut: bool = False
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    times: dict[str, int] = field(default_factory=dict)
+    received: int = 0
+    sent: int = 0
+    console: list[str] = field(default_factory=list, repr=False)
+    popups: int = 0
+    dialogs: int = 0
+    downloads: int = 0
+    refused: list[str] = field(default_factory=list)
+    warm: bool = False
+    pool: str = "default"
+    session: str | None = None
+    tries: int = 1
+    duplicate_of: str | None = None
+
+    def file(self, name: str) -> File:
+        """Return the file called *name*; raises KeyError if there is none."""
+        found = {one.name: one for one in self.files}
+        return found[name]
+
+
+Outcome: TypeAlias = Page | ManyPages | RenderedPage
 
 
 def outcome(job: str, result: Mapping[str, Any]) -> Outcome:
-    """Read the result of a job of either kind."""
+    """Read the result of a job of any kind."""
+    if "files" in result:
+        files = tuple(File.read(one) for one in result["files"])
+        return RenderedPage.read(result, job=job, files=files)
     if "pages" not in result:
         return Page.read(result, job=job)
     pages = tuple(_one_of_many(one, result["stopped"]) for one in result["pages"])
