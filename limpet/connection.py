@@ -27,9 +27,12 @@ from limpet.errors import (
     ConfigurationError,
     LimpetError,
     ScriptFailed,
+    StoreDamaged,
     StoreUnavailable,
 )
+from limpet.sentinel import behind_sentinel
 from limpet.settings import Settings
+from limpet.urls import SENTINEL
 
 #: A frozen server must not hold a job for ever; scripts take well under 10 ms.
 TIMEOUT = 5.0
@@ -47,10 +50,16 @@ _REASONS: Final[dict[type[Exception], str]] = {
     RedisClusterException: "cannot reach the Redis cluster",
     ClusterError: "the Redis cluster is down",
 }
+_NO_NUMBER: Final = "what should be a number is none"
 _CODES: Final = {
-    "READONLY": "this Redis is a read-only replica",
-    "OOM": "Redis is out of memory",
-    "NOAUTH": "Redis wants a password",
+    "READONLY": StoreUnavailable("this Redis is a read-only replica"),
+    "OOM": StoreUnavailable("Redis is out of memory"),
+    "NOAUTH": StoreUnavailable("Redis wants a password"),
+    # Of a key that something else has written to.
+    "WRONGTYPE": StoreDamaged("a key is of another type than it should be"),
+    "is not an integer": StoreDamaged(_NO_NUMBER),
+    "is not a float": StoreDamaged(_NO_NUMBER),
+    "not a valid float": StoreDamaged(_NO_NUMBER),
 }
 #: An error of Lua itself. One of a command that a script has called has an ``@`` there.
 _BROKEN: Final = re.compile(r"compiling script|(?<!@)user_script:\d+: ")
@@ -61,6 +70,7 @@ def connect(
     url: str,
     *,
     cluster: bool = False,
+    master: str = "",
     timeout: float = TIMEOUT,
     retries: int = RETRIES,
 ) -> Redis:
@@ -68,7 +78,8 @@ def connect(
 
     Nothing is sent yet, but to a *cluster*, whose nodes are asked for at once: that may
     raise `StoreUnavailable`. All that we use of a client is the same for both.
-    *timeout* is in seconds, for each of the tries.
+    *master* is the name that Sentinels at *url* have for it. *timeout* is in seconds,
+    for each of the tries.
     """
     options: dict[str, Any] = {
         "socket_timeout": timeout,
@@ -78,6 +89,8 @@ def connect(
         "retry": Retry(ExponentialWithJitterBackoff(base=0.05, cap=1), retries),
         "client_name": "limpet",
     }
+    if url.startswith(SENTINEL):
+        return behind_sentinel(url, master, options)
     if not cluster:
         return Redis.from_url(url, **options)
     try:
@@ -88,7 +101,11 @@ def connect(
 
 def session_redis(settings: Settings) -> Redis:
     """Return this process's client of the session Redis."""
-    return connect(settings.sessions_url, cluster=settings.redis_cluster)
+    return connect(
+        settings.sessions_url,
+        cluster=settings.redis_cluster,
+        master=settings.session_sentinel_master,
+    )
 
 
 def impatient_redis(settings: Settings) -> Redis:
@@ -96,6 +113,7 @@ def impatient_redis(settings: Settings) -> Redis:
     return connect(
         settings.sessions_url,
         cluster=settings.redis_cluster,
+        master=settings.session_sentinel_master,
         timeout=settings.health_timeout_seconds,
         retries=0,
     )
@@ -104,19 +122,25 @@ def impatient_redis(settings: Settings) -> Redis:
 def store_error(error: Exception) -> LimpetError:
     """Say in one line what is wrong; the address, which may hold a password, is not.
 
-    `StoreUnavailable` for what passes, `ScriptFailed` for what does not.
+    `StoreUnavailable` for what passes, `StoreDamaged` and `ScriptFailed` for what does
+    not.
     """
     for kind, reason in _REASONS.items():
         if isinstance(error, kind):
             return StoreUnavailable(reason)
     # Up to Redis 6, a script's own error has the code of what it met inside its text.
-    for code, reason in _CODES.items():
+    for code, made in _CODES.items():
         if code in str(error):
-            return StoreUnavailable(reason)
+            return type(made)(*made.args)
     if found := _BROKEN.search(str(error)):
         text = str(error)[found.start() :].partition("\n")[0]
         return ScriptFailed(text.partition(" script: ")[0][:200])
     return StoreUnavailable(type(error).__name__)
+
+
+def as_text(raw: bytes) -> str:
+    """Read what should be text; one that is damaged must not hide the others."""
+    return raw.decode(errors="replace")
 
 
 def require_no_eviction(client: Redis) -> None:

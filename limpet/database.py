@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Engine, create_engine, event, func, make_url, select, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -21,6 +21,8 @@ _LOCK: Final = int.from_bytes(b"limpet")
 @cache
 def engine(url: str) -> Engine:
     """Return this process's engine for *url*; SQLite gets WAL, so readers never wait.
+
+    No statement waits for a frozen server for longer than `limpet.postgres.ANSWER`.
 
     Raises:
         ConfigurationError: the URL is none that SQLAlchemy knows.
@@ -37,6 +39,8 @@ def engine(url: str) -> Engine:
     if parsed.drivername == "sqlite":
         event.listen(made, "do_connect", _make_private)
         event.listen(made, "connect", _tune_sqlite)
+    if made.dialect.name == "postgresql":
+        event.listen(made, "do_connect", _dial)
     return made
 
 
@@ -63,7 +67,7 @@ def trouble(url: str, *, wanted: str) -> str:
         with made.connect() as connection:
             connection.execute(text("SELECT 1"))
     except SQLAlchemyError as error:
-        return f"{type(error).__name__} from the database"
+        return _reason(error).partition(";")[0]
     found = version(made)
     return "" if found == wanted else f"the tables have version {found}, not {wanted}"
 
@@ -76,8 +80,10 @@ def alone(there: Engine) -> Iterator[None]:
         ConfigurationError: there cannot be a lock file beside the database.
     """
     if there.dialect.name == "postgresql":
+        from limpet.postgres import patient  # noqa: PLC0415 - an extra
+
         # Ends with its transaction: a lock of the session would stay behind a pooler.
-        with there.begin() as connection:
+        with patient(), there.begin() as connection:
             connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
             yield
         return
@@ -109,8 +115,23 @@ def answering() -> Iterator[None]:
     try:
         yield
     except SQLAlchemyError as error:
-        reason = f"{type(error).__name__} from the database; has it been migrated?"
-        raise StoreUnavailable(reason) from None
+        raise StoreUnavailable(_reason(error)) from None
+
+
+def _reason(error: SQLAlchemyError) -> str:
+    """Say what is wrong; not in the database's words, in which a secret may be."""
+    kind = type(getattr(error, "orig", None)).__name__
+    if kind in {"NoAnswer", "ConnectionTimeout"}:
+        return "no answer from the database in time"
+    return f"{type(error).__name__} from the database; has it been migrated?"
+
+
+def _dial(
+    _dialect: object, _record: object, arguments: list[Any], options: dict[str, Any]
+) -> Any:
+    from limpet.postgres import DIAL, BoundedConnection  # noqa: PLC0415 - an extra
+
+    return BoundedConnection.connect(*arguments, **{"connect_timeout": DIAL, **options})
 
 
 def _make_private(

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field
-from pydantic_settings import BaseSettings
+
+from limpet.render_settings import RenderSettings
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -58,8 +59,8 @@ def _authorities(file: Path) -> Path:
     return file
 
 
-class FetchSettings(BaseSettings):
-    """How pages are fetched, and what may be."""
+class FetchSettings(RenderSettings):
+    """How pages are fetched, by a browser too, and what may be."""
 
     fetcher: str = Field(
         default="requests",

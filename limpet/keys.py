@@ -12,7 +12,9 @@ key                      type     what, and its fields
                                   version, o options, f live leases, u next use,
                                   b rebinds of the hour, e error score, q milliseconds
                                   and z number of requests measured, y bytes received,
-                                  w last URL (times in ms)
+                                  w last URL, c number of pages in a browser, r ms that
+                                  they took, h how many took how long: ``bound:count``
+                                  with blanks between (times in ms)
 ``{pool}:st:<session>``  string   the session's state, one header byte first
 ``{pool}:x``             zset     session → when to look whether it has expired
 ``{pool}:l``             zset     lease token → deadline; the member is the lease
@@ -36,6 +38,7 @@ key                      type     what, and its fields
 ``{pool}:c``             zset     cooling proxies → when they are due
 ``{pool}:pc``            string   usable proxy after which probing goes on; expires
 ``{pool}:b:<domain>``    hash     proxies the domain blocks → ``until:times``; expires
+``{pool}:pb:<proxy>``    zset     domains that block the proxy → until; expires
 ``{pool}:k:<key>``       hash     job of an idempotency key (its SHA-256): t task id,
                                   s ``run`` or ``done``, f the job's fingerprint,
                                   u end of the window in ms; expires
@@ -44,6 +47,7 @@ key                      type     what, and its fields
 ``{pool}:wr:<receiver>`` string   a receiver that rests until this expires
 ``{pool}:n``             hash     counters
 ``{pool}:h``             hash     response times: upper bound in ms → requests
+``{pool}:hr``            hash     the same of pages in a browser
 ``{pool}:hl``            hash     how long sessions lived that have ended: n → those of
                                   less than 2ⁿ seconds, and ``sum`` in ms
 ``{pool}:ev``            stream   audit events, capped
@@ -106,7 +110,7 @@ PERMANENT: Final = re.compile(
     r"^(limpet:(pools|m)|limpet:\{dead\}(:n)?"
     r"|limpet:\{upkeep\}:(beat|sent|r:.+)"
     r"|\{-\}:a[lo]"
-    r"|\{[^}]+\}:(s:.+|x|l|wl|wn|[pd]:.+|u|ix|i:.+|c|n|h|hl|ev|m))$"
+    r"|\{[^}]+\}:(s:.+|x|l|wl|wn|[pd]:.+|u|ix|i:.+|c|n|h|hr|hl|ev|m))$"
 )
 
 
@@ -125,6 +129,7 @@ class Keys:
         self.probed = f"{tag}pc"
         self.counters = f"{tag}n"
         self.times = f"{tag}h"
+        self.render_times = f"{tag}hr"
         self.lifetimes = f"{tag}hl"
         self.audit = f"{tag}ev"
         self.snapshots = f"{tag}m"
@@ -134,6 +139,7 @@ class Keys:
         self.live = f"{tag}d:"
         self.indexes = f"{tag}i:"
         self.bans = f"{tag}b:"
+        self.banned_by = f"{tag}pb:"
         self.claims = f"{tag}k:"
         self.deliveries = f"{tag}wh:"
         self.receivers = f"{tag}wr:"

@@ -8,6 +8,8 @@ SCRAPE: Final = "scrape"
 WEBHOOK: Final = "webhook"
 #: Many pages of one session, one after the other.
 SCRAPE_MANY: Final = "scrape_many"
+#: One page in a browser, with steps.
+RENDER: Final = "render"
 #: Remove sessions whose time is over and settle the leases of dead workers.
 CLEANUP_EXPIRED_SESSIONS: Final = "cleanup_expired_sessions"
 #: Write what every pool holds to the live stream and to SQL.
@@ -28,6 +30,8 @@ ROLL_UP_HISTORY: Final = "roll_up_history"
 DRAIN_AUDIT: Final = "drain_audit"
 #: Try proxies that cool down, or that nobody has used yet.
 PROBE_PROXIES: Final = "probe_proxies"
+#: Try one proxy now, for a person who asks.
+PROBE_PROXY: Final = "probe_proxy"
 #: Judge the pools' health, and tell of what has changed.
 CHECK_ALERTS: Final = "check_alerts"
 

@@ -1,13 +1,20 @@
 """The settings of sessions, pools and proxies; see `limpet.settings`."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings
 
 Minutes = Annotated[float, Field(gt=0, le=525_600, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+
+
+def _master(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,128}", name):
+        raise ValueError("must be 1 to 128 of the characters A-Z a-z 0-9 . _ -")
+    return name
 
 
 class PoolSettings(BaseSettings):
@@ -74,6 +81,10 @@ class PoolSettings(BaseSettings):
     )
     proxy_window_seconds: Seconds = Field(
         default=300, description="How far back a proxy's recent counts look."
+    )
+    session_sentinel_master: Annotated[str, AfterValidator(_master)] = Field(
+        default="mymaster",
+        description="Name of the master behind a sentinel:// LIMPET_REDIS_URL.",
     )
     direct_pools: str = Field(
         default="",

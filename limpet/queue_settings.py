@@ -1,5 +1,6 @@
 """The settings of the queue and of the jobs that fail for good."""
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
@@ -18,6 +19,11 @@ class QueueSettings(BaseSettings):
         default="mymaster",
         pattern=r"^[A-Za-z0-9._-]{1,128}$",
         description="Name of the master behind a sentinel:// broker or result backend.",
+    )
+    pulse_file: Path | None = Field(
+        default=None,
+        description="File that a worker, or beat, touches every 5 s while it is at "
+        "work; `python -m limpet.pulse` judges its age; unset: none.",
     )
     job_max_losses: int = Field(
         default=5,

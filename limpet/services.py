@@ -32,8 +32,9 @@ from limpet.settings import ROOT, Settings
 _FLOWER_PORT: Final = 5555
 #: A worker may be in the middle of a page; so long is for what comes after it.
 _AFTER_A_PAGE: Final = 10
+#: And so long for a page in a browser: its storage, and the browser's own end.
+_AFTER_A_RENDER: Final = 30
 #: Jobs, however many, hold up nothing else: that has a small worker of its own.
-_JOBS: Final = f"{SCRAPE_QUEUE},{RENDER_QUEUE}"
 _REST: Final = f"{UPKEEP_QUEUE},{WEBHOOK_QUEUE}"
 _REST_THREADS: Final = 4
 #: The others have nothing to finish.
@@ -58,9 +59,13 @@ def services(config: Settings) -> list[Service]:
     celery = [sys.executable, "-m", "celery", "-A", "tasks"]
     worker = [*celery, "worker", "--without-gossip", "--without-mingle", "-n"]
     stop = ceil(config.job_timeout_seconds) + _AFTER_A_PAGE
+    pages = ["-Q", RENDER_QUEUE, "-c", str(config.render_contexts)]
+    stop_pages = ceil(config.render_timeout_seconds) + _AFTER_A_RENDER
     rest = ["-Q", _REST, "-c", str(_REST_THREADS)]
     found = [
-        Service("scrape", [*worker, "scrape@%h", "-Q", _JOBS], 20, stop),
+        Service("scrape", [*worker, "scrape@%h", "-Q", SCRAPE_QUEUE], 20, stop),
+        # Pages in a browser, which take long, would take the others' threads.
+        Service("render", [*worker, "render@%h", *pages], 20, stop_pages),
         Service("upkeep", [*worker, "upkeep@%h", *rest], 20, stop),
         Service("beat", [*celery, "beat"], 20),
         Service("flower", [*celery, "flower"], 20),

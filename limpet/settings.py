@@ -12,13 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from dotenv import dotenv_values
-from pydantic import (
-    Field,
-    SecretStr,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-)
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import SettingsConfigDict
 
@@ -26,6 +20,7 @@ from limpet.errors import ConfigurationError
 from limpet.fetch_settings import FetchSettings
 from limpet.health_settings import HealthSettings
 from limpet.history_settings import HistorySettings
+from limpet.monitor_settings import MonitorSettings
 from limpet.politeness_settings import PolitenessSettings
 from limpet.pool_settings import PoolSettings, Seconds
 from limpet.queue_settings import QueueSettings
@@ -62,6 +57,7 @@ class Settings(
     PolitenessSettings,
     UpkeepSettings,
     HistorySettings,
+    MonitorSettings,
     PoolSettings,
 ):
     """What can be set; `docs/settings.md` is made from this class."""

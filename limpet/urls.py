@@ -12,6 +12,7 @@ from kombu.transport import TRANSPORT_ALIASES
 from pydantic import AfterValidator, SecretStr
 
 _REDIS: Final = ("redis", "rediss", "unix")
+SENTINEL: Final = "sentinel://"
 _ENCODE: Final = (
     "a password with any of / ? # @ must be percent-encoded (/ is %2F, ? is %3F, "
     "# is %23, @ is %40)"
@@ -39,18 +40,32 @@ def _parse(url: str, schemes: Container[str], wanted: str) -> str:
 
 def _sessions(secret: SecretStr) -> SecretStr:
     url = secret.get_secret_value()
-    name = _parse(url, _REDIS, "redis://, rediss:// or unix://")
-    parts = urlsplit(url)
-    if name != "unix" and not parts.hostname:
-        raise ValueError("the host is missing (redis://HOST:6379/0)")
+    if url.startswith(SENTINEL):
+        for one in url.split(";"):
+            _parse(one, ("sentinel",), f"{SENTINEL}, each of them")
+            _check_host(one, f"{SENTINEL}HOST:26379/0")
+            _check_database(one)
+        return secret
+    name = _parse(url, _REDIS, "redis://, rediss://, unix:// or sentinel://")
+    if name != "unix":
+        _check_host(url, "redis://HOST:6379/0")
     _check_database(url)
     return secret
+
+
+def _check_host(url: str, example: str) -> None:
+    if not urlsplit(url).hostname:
+        raise ValueError(f"the host is missing ({example})")
 
 
 def _check_database(url: str) -> None:
     parts = urlsplit(url)
     database = parts.path.strip("/")
-    if parts.scheme in {"redis", "rediss"} and database and not database.isdigit():
+    if (
+        parts.scheme in {"redis", "rediss", "sentinel"}
+        and database
+        and not database.isdigit()
+    ):
         raise ValueError("what follows the port must be a database number, such as /0")
 
 

@@ -4,7 +4,7 @@ import base64
 from dataclasses import dataclass
 from typing import Any, Final
 
-from limpet.jobs import FetchJob
+from limpet.jobs import SessionJob
 from limpet.settings import settings
 from results.page import StoredPage
 from sessions import Lease
@@ -46,7 +46,9 @@ class Answer:
     row: StoredPage
 
 
-def answer(job: FetchJob, lease: Lease, page: Page, *, task: str, item: int) -> Answer:
+def answer(
+    job: SessionJob, lease: Lease, page: Page, *, task: str, item: int
+) -> Answer:
     """Take out of *page* what the job wants, keep its body if asked, and sum it up.
 
     Raises:

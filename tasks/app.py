@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from inspect import isasyncgenfunction, iscoroutinefunction
+from math import ceil
 from typing import Any
 
 from celery import Celery, Task
 
 from limpet.errors import ConfigurationError
+from tasks.quorum import queue_of
 
 
 class CheckedTask(Task[..., Any]):
@@ -14,6 +16,27 @@ class CheckedTask(Task[..., Any]):
 
     abstract = True
     Request = "tasks.request:Request"
+
+    def signature_from_request(
+        self,
+        request: Any = None,
+        args: Any = None,
+        kwargs: Any = None,
+        queue: Any = None,
+        **options: Any,
+    ) -> Any:
+        """Return the task as it is sent anew: to the queue that it came from.
+
+        What has waited in RabbitMQ came by an exchange that none may be sent to, and
+        waits whole seconds: Celery rounds them down, and fails with none left.
+        """
+        if self.app.conf.task_default_queue_type == "quorum":
+            asked = self.request if request is None else request
+            queue = queue or queue_of(asked.delivery_info) or None
+            if options.get("countdown"):
+                options["countdown"] = ceil(options["countdown"]) + 1
+        make: Any = super().signature_from_request
+        return make(request, args, kwargs, queue, **options)
 
 
 class App(Celery):

@@ -75,21 +75,33 @@ class Results(RedisBackend):
         request: Any = None,
         **_more: Any,
     ) -> Any:
+        def write() -> None:
+            value = self._written(task_id, result, state, traceback, request)
+            failed = state == states.FAILURE
+            keep = self.failure_expires if failed else self.expires  # type: ignore[attr-defined] # of celery-types
+            given = (self.client, [self.get_key_for_task(task_id)])
+            arguments = [value, _SUCCESS, keep or 0]
+            try:
+                _RESULT(*given, arguments)
+            except self.connection_errors:  # type: ignore[attr-defined] # of celery-types
+                self.ensure(_RESULT, (*given, arguments))
+
+        if state == states.STARTED:
+            _BEGUN.add(task_id, write)
+        else:
+            _BEGUN.remove(task_id)
+            write()
+        return result
+
+    def _written(
+        self, task_id: str, result: Any, state: str, traceback: Any, request: Any
+    ) -> Any:
         # celery-types knows little of what a backend has.
         meta = self._get_result_meta(  # type: ignore[attr-defined] # see above
             result=result, state=state, traceback=traceback, request=request
         )
         meta["task_id"] = task_id
-        value = self.encode(meta)
+        value: Any = self.encode(meta)
         if len(value) > self._MAX_STR_VALUE_SIZE:  # type: ignore[attr-defined] # see above
             raise BackendStoreError("the result is too large for Redis")
-        failed = state == states.FAILURE
-        keep = self.failure_expires if failed else self.expires  # type: ignore[attr-defined] # see above
-        key = self.get_key_for_task(task_id)
-        given = (self.client, [key], [value, _SUCCESS, keep or 0])
-        if state == states.STARTED:
-            _BEGUN.add(task_id, lambda: _RESULT(*given))
-            return result
-        _BEGUN.remove(task_id)
-        self.ensure(_RESULT, given)
-        return result
+        return value

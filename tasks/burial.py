@@ -18,6 +18,7 @@ from limpet.names import UPKEEP_QUEUE
 from limpet.sealing import Sealer
 from limpet.settings import settings
 from tasks.blame import unexpected
+from tasks.quorum import queue_of
 
 _KINDS: Final[tuple[tuple[type[BaseException], Reason, str], ...]] = (
     (InvalidJob, Reason.INVALID, ""),
@@ -59,7 +60,7 @@ def bury_failed(
 ) -> None:
     """Keep a job that failed for good."""
     info = sender.request.delivery_info or {}
-    queue = str(info.get("routing_key") or "")
+    queue = queue_of(info)
     if queue == UPKEEP_QUEUE:
         return
     reason, error = _why(exception)
@@ -76,7 +77,7 @@ def bury_failed(
 def bury_expired(request: Any) -> None:
     """Keep a job that was not begun before it expired."""
     info = request.delivery_info or {}
-    queue = str(info.get("routing_key") or "")
+    queue = queue_of(info)
     if queue == UPKEEP_QUEUE:
         return
     bury(

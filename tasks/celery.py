@@ -19,10 +19,11 @@ from limpet.logs import configure
 from limpet.settings import Settings, settings
 from proxies.store import check_strategies
 from sessions import check
-from tasks import burial, lookout, recalling, starting  # noqa: F401 - they set up workers
+from tasks import burial, inspection, lookout, recalling, starting  # noqa: F401 - they set up workers
 from tasks.app import App
 from tasks.forwarding import Forwarding
 from tasks.options import options
+from tasks.pulse import Pulse
 from tasks.renewal import Renewal
 from tasks.transport import use_ours
 
@@ -31,7 +32,7 @@ _UPKEEP: Final = tuple(
     f"tasks.upkeep.{name}"
     for name in (
         *("alerts", "audit", "checkpoints", "cleanup", "evacuation", "history"),
-        *("letters", "probes", "snapshots"),
+        *("letters", "probe_now", "probes", "snapshots"),
     )
 )
 
@@ -41,12 +42,15 @@ def _create(config: Settings) -> App:
         use_ours()
     made = App(
         "limpet",
-        include=["tasks.scrape", "tasks.scrape_many", "tasks.webhook", *_UPKEEP],
+        include=[
+            *("tasks.scrape", "tasks.scrape_many", "tasks.render", "tasks.webhook"),
+            *_UPKEEP,
+        ],
     )
     made.conf.update(options(config))
     if config.celery_results.startswith(("redis://", "rediss://")):
         made.backend_cls = f"tasks.backend:Results+{config.celery_results}"
-    made.steps["consumer"].update({Forwarding, Renewal})
+    made.steps["consumer"].update({Forwarding, Pulse, Renewal})
     return made
 
 

@@ -8,6 +8,7 @@ and takes them again and again.
 import logging
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -19,11 +20,14 @@ from limpet.dead import Reason
 from limpet.errors import InvalidJob
 from tasks import interruption
 from tasks.burial import bury, content_id, readable
+from tasks.quorum import queue_of
 
 #: Longest id that a result is written for: it becomes a key.
 _ID_MAX: Final = 255
 #: Seconds that an event may wait: nobody who looks at Flower sees it.
 _EVENTS: Final = 0.25
+#: Seconds at most between two attempts to reach the broker.
+_AGAIN: Final = 4
 #: Events of one message.
 _EVENTS_MOST: Final = 250
 _NO_JSON: Final = "the message must be JSON, as Celery writes it"
@@ -48,6 +52,14 @@ class Consumer(CeleryConsumer):
         self._events_timer = hub.call_repeatedly(_EVENTS, self._flush_events)
         if self.event_dispatcher:
             self.event_dispatcher.buffer_limit = _EVENTS_MOST
+
+    def ensure_connected(self, conn: Any) -> Any:
+        """Go on trying every few seconds, for however long the broker is away.
+
+        Celery would wait two seconds more each time, up to 30.
+        """
+        conn.ensure_connection = partial(conn.ensure_connection, interval_max=_AGAIN)
+        return super().ensure_connected(conn)
 
     def on_send_event_buffered(self) -> Any:
         """Let events wait for others: each message of its own costs as much as a page.
@@ -159,7 +171,7 @@ class Consumer(CeleryConsumer):
 
 def _queue(message: Any) -> str:
     taken_from = getattr(message, "taken_from", None)
-    return str(taken_from or (message.delivery_info or {}).get("routing_key") or "")
+    return str(taken_from or queue_of(message.delivery_info))
 
 
 def _first_protocol(message: Any) -> tuple[Any, Any]:

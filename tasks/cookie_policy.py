@@ -37,6 +37,14 @@ def reaches(domain: str, host: str) -> bool:
     return below and not _is_address(host) and not _is_public(domain)
 
 
+@lru_cache(maxsize=4096)
+def site_of(host: str) -> str:
+    """Return what of *host* one owner has: ``shop.co.uk``; of an address all."""
+    if _is_address(host):
+        return host
+    return _suffixes().privatesuffix(host) or host
+
+
 def _is_address(host: str) -> bool:
     return host.startswith("[") or host.rpartition(".")[2].isdigit()
 
@@ -62,10 +70,10 @@ class Policy(DefaultCookiePolicy):
         return super().set_ok(cookie, request) and keeps_its_prefix(cookie)
 
     def set_ok_domain(self, cookie: Cookie, request: Request) -> bool:
-        return not cookie.domain_specified or reaches(cookie.domain, _host(request))
+        return not cookie.domain_specified or reaches(cookie.domain, host_of(request))
 
     def return_ok_domain(self, cookie: Cookie, request: Request) -> bool:
-        host = _host(request)
+        host = host_of(request)
         if cookie.domain_specified:
             return reaches(cookie.domain, host)
         # The standard library takes a host without a dot for one in ``.local``.
@@ -74,6 +82,6 @@ class Policy(DefaultCookiePolicy):
         )
 
 
-def _host(request: Request) -> str:
+def host_of(request: Request) -> str:
     """Return the host's name, an IPv6 address in its brackets."""
     return _PORT.sub("", urlsplit(request.get_full_url()).netloc).lower()

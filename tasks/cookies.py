@@ -14,7 +14,33 @@ from requests.cookies import (
     get_cookie_header,
 )
 
-from tasks.cookie_policy import Policy
+from tasks.cookie_policy import Policy, host_of, reaches
+
+
+class Jar(RequestsCookieJar):
+    """A jar whose cookies end at the word of those alone whom they are for.
+
+    The standard library does what a cookie that is over asks for, to forget the one of
+    its name, domain and path, before it asks the policy whose domain that is.
+    """
+
+    _host: str | None = None
+
+    def make_cookies(self, response: Any, request: Any) -> Any:
+        self._host = host_of(request)
+        try:
+            return super().make_cookies(response, request)
+        finally:
+            self._host = None
+
+    def clear(
+        self,
+        domain: str | None = None,
+        path: str | None = None,
+        name: str | None = None,
+    ) -> None:
+        if self._host is None or (domain and reaches(domain, self._host)):
+            super().clear(domain, path, name)
 
 
 def to_json(jar: RequestsCookieJar) -> list[dict[str, Any]]:
@@ -41,9 +67,9 @@ def _cookie_to_json(cookie: Cookie) -> dict[str, Any]:
     }
 
 
-def to_jar(cookies: Iterable[dict[str, Any]] = ()) -> RequestsCookieJar:
+def to_jar(cookies: Iterable[dict[str, Any]] = ()) -> Jar:
     """Return a jar with the *cookies* that have not expired, with our `Policy`."""
-    jar = RequestsCookieJar(Policy())
+    jar = Jar(Policy())
     now = time.time()
     for item in cookies:
         expires = item.get("expires", -1)

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import certifi
 from curl_cffi import Curl, CurlECode, CurlError, CurlInfo, CurlOpt
 from curl_cffi.requests.impersonate import REAL_TARGET_MAP
+from requests.cookies import RequestsCookieJar
 
 from limpet.errors import (
     Blame,
@@ -51,7 +52,7 @@ class _Client:
 
     def __init__(self) -> None:
         self.curl = Curl()
-        self.cookies = cookies.to_jar()
+        self.cookies: RequestsCookieJar = cookies.to_jar()
 
     def close(self) -> None:
         self.curl.close()

@@ -34,7 +34,9 @@ class Forwarding(bootsteps.StartStopStep):
 
     def include_if(self, consumer: Any) -> bool:
         """Only kombu's transport for Redis leaves them where they are."""
-        kind = consumer.app.connection_for_read().get_transport_cls().Channel
+        # RabbitMQ's has no such thing.
+        transport = consumer.app.connection_for_read().get_transport_cls()
+        kind = getattr(transport, "Channel", object)
         return issubclass(kind, stock.Channel) and not issubclass(kind, Channel)
 
     def start(self, consumer: Any) -> None:

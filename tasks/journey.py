@@ -21,7 +21,7 @@ from sessions.operation import Tally
 from tasks.fetching import Request
 from tasks.page import Page
 from tasks.retry import History
-from tasks.visits import Visits
+from tasks.visits import Visits, asked_by
 
 #: Seconds that a lease is held for beyond a fetch: a body may have to go to a slow
 #: store before the next one.
@@ -41,7 +41,7 @@ class Journey:
     """
 
     def __init__(self, job: FetchJob, history: History) -> None:
-        self._visits = Visits(job, history)
+        self._visits = Visits(job, history, asked_by(job))
         self._lease: Lease | None = None
         self._held_at = 0.0
         #: The last page of the lease, of which its release tells, and those before.

@@ -7,6 +7,7 @@ from kombu import Exchange, Queue
 from beat_schedule import beat_schedule
 from limpet.names import QUEUES, SCRAPE_QUEUE
 from limpet.settings import Settings
+from tasks import quorum
 
 #: Seconds between two searches for jobs of dead workers: a sixth of the visibility
 #: timeout, in these bounds. With Celery's own defaults they wait up to 100 s longer.
@@ -20,6 +21,7 @@ def options(config: Settings) -> dict[str, Any]:
     return {
         **_broker(config),
         **_delivery(),
+        **_queues(config),
         **_results(config),
         **_worker(config),
         **_beat(config),
@@ -97,10 +99,14 @@ def _delivery() -> dict[str, Any]:
         # A name that is misspelt is an error, not a queue that nobody takes from.
         "task_create_missing_queues": False,
         "task_default_queue": SCRAPE_QUEUE,
-        "task_queues": [
-            Queue(name, Exchange(name), routing_key=name) for name in QUEUES
-        ],
     }
+
+
+def _queues(config: Settings) -> dict[str, Any]:
+    if config.celery_broker.startswith("amqp"):
+        return {"task_queues": quorum.queues(), "task_default_queue_type": "quorum"}
+    plain = [Queue(name, Exchange(name), routing_key=name) for name in QUEUES]
+    return {"task_queues": plain}
 
 
 def _results(config: Settings) -> dict[str, Any]:

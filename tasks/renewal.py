@@ -144,7 +144,9 @@ def _tags(jobs: Any) -> Collection[str]:
 
 
 def _channel_class(consumer: Any) -> type:
-    made: type = consumer.app.connection_for_read().get_transport_cls().Channel
+    # RabbitMQ's transport has no such thing.
+    transport = consumer.app.connection_for_read().get_transport_cls()
+    made: type = getattr(transport, "Channel", object)
     return made
 
 

@@ -4,25 +4,16 @@ Events, `inspect` and so Flower get the arguments as the producer wrote them, or
 are. A query string may be a secret: only what is known to be none is shown.
 """
 
-from itertools import islice
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from celery.exceptions import InvalidTaskError
 from celery.worker.request import Request as CeleryRequest
 
+from limpet import showing
 from limpet.settings import settings
 from tasks import renewal
 from tasks.burial import bury_expired
 from tasks.transport.qos import LOSSES
-
-#: Arguments that are shown as they are; a URL without its query, the rest as dots.
-_SHOWN: Final = frozenset({"session", "pool", "timeout", "max_bytes", "batch_size"})
-#: Arguments that are looked at; no job has as many.
-_MOST: Final = 50
-#: Nothing that is shown is longer.
-_LONGEST: Final = 500
-
 
 #: What a message may say where; None: it need not.
 _NOTHING: Final = type(None)
@@ -52,8 +43,12 @@ class Request(CeleryRequest):
         super().__init__(*args, **kwargs)
         _check(self._request_dict)
         self._argsrepr = "()" if not self.args else "(…)"
-        self._kwargsrepr = shown(self.kwargs)
+        self._kwargsrepr = showing.arguments(self.kwargs, settings())
         self.request_dict.update(argsrepr=self._argsrepr, kwargsrepr=self._kwargsrepr)
+
+    def send_event(self, type: str, **fields: Any) -> None:  # noqa: A002 - Celery's
+        """Tell whoever watches, without what a result or an exception may hold."""
+        super().send_event(type, **showing.event(fields, settings()))
 
     def on_accepted(self, pid: Any, time_accepted: Any) -> None:
         """Note that the job begins; with threads it has not, until this is done."""
@@ -103,32 +98,3 @@ def _check(told: dict[str, Any]) -> None:
         wrong.append("timelimit")
     if wrong:
         raise InvalidTaskError(", ".join(wrong))
-
-
-def shown(kwargs: object) -> str:
-    """Return the arguments as text that is fit for a page."""
-    if not isinstance(kwargs, dict):
-        return "…"
-    some = islice(kwargs.items(), _MOST)
-    told = ", ".join(f"{str(name)!r:.60}: {_value(name, one)}" for name, one in some)
-    return f"{{{told if len(told) <= _LONGEST else told[:_LONGEST] + '…'}}}"
-
-
-def _value(name: object, value: object) -> str:
-    if name == "url" and isinstance(value, str):
-        return f"{_place(value)!r:.300}"
-    if name in _SHOWN and isinstance(value, str | int | float | None):
-        return f"{value!r:.200}"
-    return "'…'"
-
-
-def _place(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        return f"{parts.scheme}://{parts.hostname}{_port(parts.port)}{parts.path}"
-    except ValueError:
-        return "…"
-
-
-def _port(port: int | None) -> str:
-    return "" if port is None else f":{port}"

@@ -13,6 +13,7 @@ from typing import Any, Final, Self
 
 from limpet.errors import (
     Blame,
+    BrowserFailed,
     DomainBusy,
     FetchError,
     JobFailed,
@@ -24,8 +25,7 @@ from limpet.errors import (
     StoreUnavailable,
     WorkerExhausted,
 )
-from limpet.jobs import FetchJob
-from limpet.jobs.fetch import IDEMPOTENT
+from limpet.jobs import SessionJob
 from limpet.settings import Settings
 from tasks.blame import FINAL
 
@@ -33,6 +33,7 @@ from tasks.blame import FINAL
 _WAITS: Final = (NoProxyAvailable, SessionLost)
 #: What another run can cure.
 _CURABLE: Final = (
+    BrowserFailed,
     DomainBusy,
     FetchError,
     LeaseLost,
@@ -96,7 +97,7 @@ class History:
     def after(  # noqa: PLR0913 - each by its name
         self,
         error: LimpetError,
-        job: FetchJob,
+        job: SessionJob,
         config: Settings,
         *,
         proxy: str = "",
@@ -113,7 +114,7 @@ class History:
         Raises:
             JobFailed: there is no use in another run, or no time or try left.
         """
-        burns = fetched or isinstance(error, FetchError | LeaseLost)
+        burns = fetched or isinstance(error, FetchError | LeaseLost | BrowserFailed)
         line = tried(error, proxy, ms, fetched=fetched)
         met = (*self.met, line) if burns else self.met
         waits = 0 if burns else self.waits + 1
@@ -124,8 +125,8 @@ class History:
         in_time = age + wait <= (job.max_age or config.job_max_age_seconds)
         if not (tries and in_time and curable(error, job, sent=sent)):
             told = [*met, *([] if burns else [str(error)])]
-            if _once(job, sent=sent):
-                told.append(f"it may have arrived: no {job.method} is sent twice")
+            if sent and job.why_once:
+                told.append(job.why_once)
             raise JobFailed(_account(told, len(met), age))
         return replace(self, met=met, waits=waits), wait
 
@@ -138,12 +139,12 @@ def tried(error: LimpetError, proxy: str, ms: int, *, fetched: bool = False) -> 
     return f"{where}{error} ({ms} ms)"
 
 
-def curable(error: LimpetError, job: FetchJob, *, sent: bool = False) -> bool:
+def curable(error: LimpetError, job: SessionJob, *, sent: bool = False) -> bool:
     """Whether another try of *job* may do better.
 
     What was *sent* and is not idempotent may have had its effect: not another time.
     """
-    if _once(job, sent=sent):
+    if sent and job.why_once:
         return False
     if isinstance(error, _WAITS):
         return error.retry_after is not None
@@ -181,10 +182,6 @@ def _wait(error: LimpetError, times: int, longest: float) -> float:
         return min(told * random.uniform(1, 1.1), longest)  # noqa: S311 - as above
     wait = told + backoff(times, OTHER_WAIT)
     return min(wait, longest * random.uniform(0.5, 1))  # noqa: S311 - as above
-
-
-def _once(job: FetchJob, *, sent: bool) -> bool:
-    return sent and job.method not in IDEMPOTENT
 
 
 def _account(told: list[str], tries: int, age: float) -> str:

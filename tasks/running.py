@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Any, Final, Protocol, TypeVar
 
 import structlog
-from celery import Task
 from celery.exceptions import Ignore, Reject
 
 from limpet.errors import (
@@ -17,10 +16,11 @@ from limpet.errors import (
     LimpetError,
     StoreUnavailable,
 )
-from limpet.jobs import FetchJob, ScrapeJob, ScrapeManyJob
-from limpet.names import SCRAPE, SCRAPE_MANY
+from limpet.jobs import RenderJob, ScrapeJob, ScrapeManyJob, SessionJob
+from limpet.names import RENDER, SCRAPE, SCRAPE_MANY
 from limpet.settings import settings
 from tasks import idempotency, webhook
+from tasks.app import CheckedTask
 from tasks.blame import unexpected
 from tasks.interruption import Interrupted, Leaving
 from tasks.retry import History
@@ -29,25 +29,24 @@ from tasks.retry import History
 _TELL_AGAIN = 15.0
 
 #: What the arguments of each task describe.
-KINDS: Final[dict[str, type[FetchJob]]] = {
+KINDS: Final[dict[str, type[SessionJob]]] = {
     SCRAPE: ScrapeJob,
     SCRAPE_MANY: ScrapeManyJob,
+    RENDER: RenderJob,
 }
 
-_Job = TypeVar("_Job", bound=FetchJob)
+_Job = TypeVar("_Job", bound=SessionJob)
 
 log = structlog.get_logger(__name__)
 
 
-class JobTask(Task[..., Any]):
+class JobTask(CheckedTask):
     """A task whose arguments come from anywhere."""
 
     abstract = True
     max_retries = None
     throws = (JobError,)
-    # Flower shows a job's arguments and result: a query string may be a secret, and
-    # a page hold what only its owner may see.
-    Request = "tasks.request:Request"
+    # Flower shows a job's result: a page may hold what only its owner may see.
     resultrepr_maxsize = 0
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
@@ -164,7 +163,7 @@ def run(
 class _Held:
     """A job that this worker has taken."""
 
-    def __init__(self, task: JobTask, job: FetchJob, history: History) -> None:
+    def __init__(self, task: JobTask, job: SessionJob, history: History) -> None:
         self._task, self._job, self._history = task, job, history
         self._id = str(task.request.id)
         self._run: Run | None = None
@@ -250,7 +249,7 @@ class _Held:
         _tell_failed(self._id, self._task.name, self._job, reason)
 
 
-def _tell_failed(job_id: str, task: str, job: FetchJob, reason: str) -> None:
+def _tell_failed(job_id: str, task: str, job: SessionJob, reason: str) -> None:
     ended = webhook.Ended(job.pool, task, error=reason)
     webhook.announce(job_id, job.webhook, ended)
     if job.idempotency_key is not None:

@@ -24,6 +24,7 @@ from proxies import tables
 from results import open_artifacts
 from sessions import Cleaner, SessionManager, open_pool, open_proxies
 from sessions.store import SessionStore, pool_names
+from tasks.blocks import Blocks
 from tasks.fetching import Fetcher, fetcher_of
 from tasks.guard import Guard
 from tasks.robots import Robots
@@ -54,6 +55,12 @@ def cleaner(pool: str, going: Callable[[], bool]) -> Cleaner:
 def fetcher() -> Fetcher:
     """Return this process's fetcher, which keeps the sessions' connections."""
     return fetcher_of(settings())
+
+
+@cache
+def blocks() -> Blocks:
+    """Return what tells blocks from pages."""
+    return Blocks.of(settings())
 
 
 @cache

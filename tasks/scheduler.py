@@ -22,6 +22,7 @@ from celery import beat
 from celery.schedules import crontab
 from kombu.exceptions import OperationalError
 
+from limpet import pulse
 from limpet.connection import session_redis
 from limpet.errors import StoreUnavailable
 from limpet.settings import settings
@@ -55,6 +56,7 @@ class Scheduler(beat.Scheduler):
             active, now_ms, sent = self._store.lead(self._token, self._name)
             self._say("beat_active" if active else "beat_waits")
             wait = self._send_all(now_ms, sent) if active else self._round
+            pulse.tell(settings().pulse_file)
         except StoreUnavailable as error:
             self._say("beat_has_no_store", reason=str(error))
             wait = _AGAIN

@@ -15,7 +15,7 @@ from tasks.celery import app
 from tasks.page import Page
 from tasks.retry import History
 from tasks.running import JobTask, run
-from tasks.visits import Visits, names
+from tasks.visits import Visits, asked_by, names
 
 log = structlog.get_logger(__name__)
 
@@ -44,7 +44,7 @@ def scrape(self: JobTask, /, *args: object, **kwargs: object) -> dict[str, Any]:
 class _Run:
     def __init__(self, job: ScrapeJob, history: History, task: str) -> None:
         self._job, self._task, self.history = job, task, history
-        self._visits = Visits(job, history)
+        self._visits = Visits(job, history, asked_by(job))
         self.fetched = False
 
     @property

@@ -7,6 +7,8 @@ PySocks, which requests brings, garbles a user name or password of more than 127
 import ipaddress
 import socket
 import struct
+from collections.abc import Generator
+from contextlib import suppress
 from typing import Final
 
 _VERSION: Final = 5
@@ -35,6 +37,10 @@ class SocksError(OSError):
         return self.reply in _TARGET
 
 
+#: What is said, and how many bytes of an answer come next.
+_Turns = Generator[tuple[bytes, int], bytes, None]
+
+
 def connect(
     sock: socket.socket, host: str, port: int, user: str | None, password: str | None
 ) -> None:
@@ -43,25 +49,39 @@ def connect(
     Raises:
         SocksError: it did not.
     """
-    _greet(sock, (user or "").encode(), (password or "").encode())
+    turns = talk(host, port, user, password)
+    with suppress(StopIteration):
+        say, size = next(turns)
+        while True:
+            sock.sendall(say)
+            say, size = turns.send(_read(sock, size))
+
+
+def talk(host: str, port: int, user: str | None, password: str | None) -> _Turns:
+    """Lead the client's half of the talk, whoever sends and reads the bytes.
+
+    Raises:
+        SocksError: the proxy does not connect.
+    """
+    yield from _greet((user or "").encode(), (password or "").encode())
     place = _address(host) + struct.pack("!H", port)
-    sock.sendall(bytes((_VERSION, _CONNECT, 0)) + place)
-    version, reply, _, kind = _read(sock, 4)
+    head = yield bytes((_VERSION, _CONNECT, 0)) + place, 4
+    version, reply, _, kind = head
     if version != _VERSION or reply:
         raise SocksError(reply)
-    size = _ADDRESS_SIZE.get(kind) or _read(sock, 1)[0]
-    _read(sock, size + 2)
+    size = _ADDRESS_SIZE.get(kind)
+    if size is None:
+        size = (yield b"", 1)[0]
+    yield b"", size + 2
 
 
-def _greet(sock: socket.socket, user: bytes, password: bytes) -> None:
+def _greet(user: bytes, password: bytes) -> _Turns:
     methods = (_ANONYMOUS, _PASSWORD) if user or password else (_ANONYMOUS,)
-    sock.sendall(bytes((_VERSION, len(methods), *methods)))
-    version, method = _read(sock, 2)
+    version, method = yield bytes((_VERSION, len(methods), *methods)), 2
     if version != _VERSION:
         raise SocksError
     if method == _PASSWORD and len(methods) > 1:
-        sock.sendall(b"\x01" + _short(user) + _short(password))
-        if _read(sock, 2)[1]:
+        if (yield b"\x01" + _short(user) + _short(password), 2)[1]:
             raise SocksError(auth=True)
     elif method != _ANONYMOUS:
         raise SocksError(auth=True)

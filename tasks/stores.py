@@ -49,20 +49,29 @@ class Stores:
             StoreUnavailable: it cannot.
         """
         if store == "body":
-            self._look("bodies", self._artifacts.check)
+            self.ready_for_files()
         if store:
             self._look("rows", self._check_rows)
 
+    def ready_for_files(self) -> None:
+        """Return if files can be kept; raises as `ready`."""
+        self._look("bodies", self._artifacts.check)
+
     def put(self, page: Page, *, task: str) -> str:
-        """Keep a page's body; return its SHA-256.
+        """Keep a page's body; return its SHA-256. Raises as `put_file`."""
+        return self.put_file(page.body, page.content_type, task=task)
+
+    def put_file(self, body: bytes, content_type: str, *, task: str) -> str:
+        """Keep *body*; return its SHA-256.
 
         Raises:
             StoreUnavailable: the store did not take it, several times.
             ArtifactTooLarge: it is over the bound.
             Cancelled: the job *task* is not wanted any more.
         """
-        body, kind = page.body, page.content_type
-        return self._patiently("bodies", lambda: self._artifacts.put(body, kind), task)
+        return self._patiently(
+            "bodies", lambda: self._artifacts.put(body, content_type), task
+        )
 
     def keep(self, rows: Sequence[StoredPage], *, task: str) -> None:
         """Write rows to SQL; raises as `put`."""

@@ -14,7 +14,7 @@ from limpet.errors import (
     NoProxyAvailable,
     WorkerExhausted,
 )
-from limpet.jobs import FetchJob
+from limpet.jobs import FetchJob, SessionJob
 from limpet.jobs.fetch import pairs
 from limpet.settings import settings
 from politeness import Slot
@@ -29,6 +29,7 @@ from tasks.blocks import domain_of
 from tasks.fetching import Request
 from tasks.page import Page
 from tasks.retry import History, may_have_arrived
+from tasks.telling import tell_rebound
 
 #: A lease is held for one fetch, and for the robots.txt that may have to come first.
 _FETCHES: Final = 2
@@ -43,15 +44,16 @@ class Visits:
     and *sent* whether the site may have done what that asked for.
     """
 
-    def __init__(self, job: FetchJob, history: History) -> None:
+    def __init__(self, job: SessionJob, history: History, asked: Request) -> None:
+        """*asked* is what all requests of *job* have in common."""
         self._job = job
         self._history = history
         self._manager = runtime.manager(job.pool)
         self._fetcher = runtime.fetcher()
         self._policy = _policy(job, self._manager.policy)
         self._selection = _selection(job, self._manager.selection)
-        self.timeout = job.timeout or settings().job_timeout_seconds
-        self._asked = _request(job, self.timeout)
+        self.timeout = asked.timeout
+        self._asked = asked
         #: Proxies, and URLs at which they met what may be the site's fault.
         self._suspects: set[tuple[str, str]] = set()
         self.proxy = ""
@@ -92,6 +94,7 @@ class Visits:
         self.proxy, self.ms = lease.proxy.id, 0
         if lease.moved:
             log.info("session_moved", **names(lease))
+            tell_rebound(lease)
         return lease
 
     def fetch(self, lease: Lease, request: Request) -> Page:
@@ -132,11 +135,7 @@ class Visits:
         A block bans the proxy from the domain, for as long as it says at least; one
         that limits everybody is a pause for all workers instead, and nobody's fault.
         """
-        kind, pause, ban = Outcome.OK, 0.0, 0.0
-        if block := page.block:
-            kind, ban = Outcome.BLOCKED, block.retry_after or 0.0
-            if block.limits or lease.proxy.direct:
-                kind, pause, ban = Outcome.NONE, ban, 0.0
+        kind, pause, ban = judged(lease, page)
         try:
             version = self._manager.release(
                 lease,
@@ -224,6 +223,16 @@ class Visits:
         return outcome(error)
 
 
+def judged(lease: Lease, page: Page) -> tuple[Outcome, float, float]:
+    """What *page* says of its proxy, how long all pause, and how long it is banned."""
+    if page.block is None:
+        return Outcome.OK, 0.0, 0.0
+    wait = page.block.retry_after or 0.0
+    if page.block.limits or lease.proxy.direct:
+        return Outcome.NONE, wait, 0.0
+    return Outcome.BLOCKED, 0.0, wait
+
+
 def names(lease: Lease) -> dict[str, Any]:
     """Return what logs say of who served a page."""
     return {
@@ -234,7 +243,7 @@ def names(lease: Lease) -> dict[str, Any]:
     }
 
 
-def _request(job: FetchJob, timeout: float) -> Request:
+def asked_by(job: FetchJob) -> Request:
     """Return what all requests of *job* have in common."""
     body, content_type = job.body
     # The job's own word on what it sends holds.
@@ -246,7 +255,7 @@ def _request(job: FetchJob, timeout: float) -> Request:
         params=tuple(pairs(job.params)),
         body=body,
         content_type="" if told else content_type,
-        timeout=timeout,
+        timeout=job.timeout or settings().job_timeout_seconds,
         max_bytes=job.max_bytes,
         follow=job.max_redirects > 0,
         max_redirects=job.max_redirects,
@@ -254,7 +263,7 @@ def _request(job: FetchJob, timeout: float) -> Request:
     )
 
 
-def _policy(job: FetchJob, base: SessionPolicy) -> SessionPolicy:
+def _policy(job: SessionJob, base: SessionPolicy) -> SessionPolicy:
     asked: dict[str, Any] = {
         "idle_ttl": job.ttl,
         "max_requests": job.max_requests,
@@ -264,7 +273,7 @@ def _policy(job: FetchJob, base: SessionPolicy) -> SessionPolicy:
     return replace(base, **given) if given else base
 
 
-def _selection(job: FetchJob, base: Selection) -> Selection:
+def _selection(job: SessionJob, base: Selection) -> Selection:
     if not (job.country or job.tags or job.strategy):
         return base
     labels = where(country=job.country or "", tags=job.tags)

@@ -9,7 +9,8 @@ LimpetError
 ├── InvalidExport           a file of sessions that was changed, or is none
 ├── StateUnreadable         what is stored of a session is damaged, or too new
 ├── StoreUnavailable        Redis did not answer, or refused
-│   └── SessionStoreError   it failed the clean-up of sessions, again and again
+│   ├── SessionStoreError   it failed the clean-up of sessions, again and again
+│   └── StoreDamaged        it answers, and a key holds what cannot be
 ├── SessionCleanupError     the clean-up of sessions breaks, though Redis is there
 ├── ScriptFailed            a script broke inside Redis; another try breaks it again
 ├── ArtifactLost            a body that was kept is not there any more, or damaged
@@ -29,6 +30,9 @@ LimpetError
 ├── ResultLost              a job is done, and its result is not kept any more
 ├── NoSuchBatch             nothing is known of a batch
 ├── WorkerExhausted         a worker has no sockets or threads left for now
+├── NoBrowser               this worker has no browser for a job that needs one
+├── BrowserFailed           a browser, or a page in it, ended in the middle of a job
+├── StepFailed              a step of a job in a browser could not be done
 ├── AddressRefused          a URL leads to where no job may go
 ├── FetchError              a page could not be fetched, and who is to blame
 └── JobError                how a job ends when it fails; text only
@@ -53,6 +57,7 @@ from limpet.errors.base import (
     InvalidSelection,
     LimpetError,
     ScriptFailed,
+    StoreDamaged,
     StoreUnavailable,
 )
 from limpet.errors.fetching import (
@@ -73,6 +78,7 @@ from limpet.errors.jobs import (
     NoSuchBatch,
     ResultLost,
 )
+from limpet.errors.rendering import BrowserFailed, NoBrowser, StepFailed
 from limpet.errors.sessions import (
     LeaseLost,
     NoProxyAvailable,
@@ -92,6 +98,7 @@ __all__ = [
     "ArtifactLost",
     "ArtifactTooLarge",
     "Blame",
+    "BrowserFailed",
     "ConfigurationError",
     "DomainBusy",
     "ExtractionFailed",
@@ -108,6 +115,7 @@ __all__ = [
     "JobUnfinished",
     "LeaseLost",
     "LimpetError",
+    "NoBrowser",
     "NoProxyAvailable",
     "NoSuchBatch",
     "PoolFull",
@@ -122,6 +130,8 @@ __all__ = [
     "StateConflict",
     "StateTooLarge",
     "StateUnreadable",
+    "StepFailed",
+    "StoreDamaged",
     "StoreUnavailable",
     "WorkerExhausted",
 ]

@@ -55,6 +55,13 @@ class StoreUnavailable(LimpetError):
         return f"the store did not do its work: {self.reason}"
 
 
+class StoreDamaged(StoreUnavailable):
+    """A key holds what cannot be: something else wrote to it; *reason* says what."""
+
+    def __str__(self) -> str:
+        return f"what is stored is damaged: {self.reason}"
+
+
 class ScriptFailed(LimpetError):
     """A script broke inside Redis, most likely in a strategy of the user's own."""
 

@@ -10,22 +10,26 @@ local lock, record, slot = KEYS[1], KEYS[2], KEYS[3]
 local token, hold, id, sent, worker = unpack(ARGV)
 local clock = redis.call("TIME")
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+--@include limpet/_sound
+--@include limpet/_add
+sound(lock, "string")
+sound(record, "hash")
+sound(slot, "string")
 
+local started = tonumber(redis.call("HGET", record, "started")) or 0
 -- The same call, sent again after a lost reply.
-if redis.call("GET", lock) == token then
-  return {"go", tonumber(redis.call("HGET", record, "started"))}
-end
+if redis.call("GET", lock) == token then return {"go", started} end
 if tonumber(sent) > 0 then
   local taken = redis.call("GET", slot)
   if taken and taken ~= id then return {"done", 0} end
   -- What is sent again, since it failed or its worker died, goes on.
-  if not taken and tonumber(redis.call("HGET", record, "started") or 0) >= tonumber(sent)
-  then return {"late", 0} end
+  if not taken and started >= tonumber(sent) then return {"late", 0} end
 end
 if not redis.call("SET", lock, token, "NX", "PX", hold) then
-  redis.call("HINCRBY", record, "overlaps", 1)
+  add("overlaps")
   return {"busy", 0}
 end
 if tonumber(sent) > 0 then redis.call("SET", slot, id, "PX", 86400000) end
-redis.call("HSET", record, "started", now, "worker", worker)
+redis.call("HSET", record, "started", now, "worker", worker, "run", token)
+redis.call("HSETNX", record, "first", now)
 return {"go", now}

@@ -9,6 +9,10 @@ local active, beat, sent = KEYS[1], KEYS[2], KEYS[3]
 local token, name, hold = unpack(ARGV)
 local clock = redis.call("TIME")
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+--@include limpet/_sound
+sound(active, "string")
+sound(beat, "hash")
+sound(sent, "hash")
 
 local holder = redis.call("GET", active)
 if holder and holder ~= token then return {0, now} end
