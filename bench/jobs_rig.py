@@ -19,7 +19,7 @@ from celery import Celery
 
 from bench.rig import Running
 from lab.lab import PASSWORD
-from limpet.client import Handle, Limpet, ManyPages, Page
+from limpet.client import Handle, Limpet, ManyPages, Page, RenderedPage
 from limpet.connection import connect
 from limpet.sealing import Sealer
 from proxies import ProxyPool
@@ -30,7 +30,7 @@ from proxies.store import ProxyStore
 ROOT: Final = Path(__file__).resolve().parent.parent
 _PROXIES: Final = 2
 #: A job that was sent.
-Job = Handle[Page] | Handle[ManyPages]
+Job = Handle[Page] | Handle[ManyPages] | Handle[RenderedPage]
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
@@ -50,6 +50,7 @@ class Bench:
         self._running = running
         self._open = ExitStack()
         self._workers: list[subprocess.Popen[bytes]] = []
+        self._queue = ""
 
     def __enter__(self) -> Self:
         folder = self._open.enter_context(tempfile.TemporaryDirectory(prefix="limpet-"))
@@ -71,8 +72,8 @@ class Bench:
         self.app = Celery(broker=f"{base}/0")
         self._broker = connect(f"{base}/0")
         self.client = self._open.enter_context(Limpet(f"{base}/0"))
-        pool = ProxyPool(ProxyStore(connect(f"{base}/1"), "default"), sealer=Sealer())
-        pool.publish([ProxyRecord(parse_proxy(url)) for url in self.proxies])
+        self._sessions = connect(f"{base}/1")
+        self.publish(*self.proxies)
         return self
 
     def __exit__(self, *_error: object) -> None:
@@ -82,11 +83,19 @@ class Bench:
 
     # --- workers ----------------------------------------------------------------
 
-    def workers(self, count: int, threads: int) -> None:
+    def publish(self, *lines: str) -> None:
+        """Have jobs go through these proxies, besides those that there are."""
+        pool = ProxyPool(ProxyStore(self._sessions, "default"), sealer=Sealer())
+        pool.publish([ProxyRecord(parse_proxy(line)) for line in lines])
+
+    def workers(self, count: int, threads: int, *, queue: str = "scrape") -> None:
         """Have *count* workers of *threads* each, all ready."""
         self.end_workers()
+        self._queue = queue
         celery = Path(sys.executable).with_name("celery")
-        options = f"-P threads -c {threads} -Q scrape --without-gossip --without-mingle"
+        options = (
+            f"-P threads -c {threads} -Q {queue} --without-gossip --without-mingle"
+        )
         names = [f"w{n}@bench" for n in range(count)]
         for name in names:
             command = [str(celery), "-A", "tasks", "worker", *options.split()]
@@ -130,7 +139,7 @@ class Bench:
         sent = send(self.client)
         before, connections, start = self.cpu(), self.connections(), time.monotonic()
         self._signal(signal.SIGCONT)
-        while self._broker.llen("scrape") or self._broker.hlen("unacked"):
+        while self._broker.llen(self._queue) or self._broker.hlen("unacked"):
             time.sleep(0.005)
         took, cpu = time.monotonic() - start, self.cpu() - before
         fetched = sum(_pages(job) for job in sent)
@@ -168,9 +177,9 @@ class Bench:
 
 def _pages(job: Job) -> int:
     result = job.get(timeout=600)
-    if isinstance(result, Page):
-        return int(result.status == 200)
-    return sum(page.status == 200 for page in result.pages)
+    if isinstance(result, ManyPages):
+        return sum(page.status == 200 for page in result.pages)
+    return int(result.status == 200)
 
 
 def _cpu(pid: int) -> float:

@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count, cycle
 from pathlib import Path
@@ -39,27 +39,27 @@ _GOALS: Final = {
 }
 
 
-def _folder() -> Path:
+def _folder(name: str) -> Path:
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    return Path(cache) / "limpet" / f"peers-{version}"
+    return Path(cache) / "limpet" / f"{name}-{version}"
 
 
-def install() -> Path:
-    """Return a Python that has the peers; make its environment once."""
-    folder = _folder()
+def install(name: str = "peers", peers: Sequence[str] = PEERS) -> Path:
+    """Return a Python that has *peers*; make its environment, *name*, once."""
+    folder = _folder(name)
     python, ready = folder / "bin" / "python", folder / "ready"
-    if ready.is_file() and ready.read_text() == " ".join(PEERS):
+    if ready.is_file() and ready.read_text() == " ".join(peers):
         return python
-    print(f"installing {' and '.join(PEERS)} into {folder}", flush=True)
+    print(f"installing {' and '.join(peers)} into {folder}", flush=True)
     pip = ("-m", "pip", "install", "-qq", "--disable-pip-version-check")
     try:
         subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-        subprocess.run([python, *pip, *PEERS], check=True)
+        subprocess.run([python, *pip, *peers], check=True)
     except (OSError, subprocess.CalledProcessError) as error:
         print(f"the peers cannot be installed, so nothing is compared: {error}")
         raise typer.Exit(1) from None
-    ready.write_text(" ".join(PEERS))
+    ready.write_text(" ".join(peers))
     return python
 
 

@@ -9,11 +9,12 @@ from redis import Redis
 
 from bench.rig import Running
 from limpet.keys import Keys
+from limpet.lines import Arg
 from limpet.scripts import Script
 from proxies import Outcome, Proxy, ProxyPool, ProxyRecord, Selection
 from proxies.store import ProxyStore
 from sessions import Reason, SessionManager, SessionPolicy
-from sessions.operation import Arg, Give, Want
+from sessions.operation import Give, Want
 from sessions.store import SessionStore
 
 #: Commands sent in one go while filling.
@@ -72,7 +73,9 @@ class _Waiting(SessionStore):
     """A store that does not look at replies, which are not there yet."""
 
     def _run(self, script: Script, args: list[Arg]) -> list[Any]:
-        self._one(script, args)
+        self._client.execute_command(  # type: ignore[no-untyped-call] # redis-py
+            *script.command(self._where, args)
+        )
         return []
 
 
