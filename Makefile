@@ -5,12 +5,13 @@ BIN := .venv/bin
 JOBS ?= 3
 READY := .venv/.ready
 
-.PHONY: help demo up test check format lock docs clean
+.PHONY: help demo up test docker check format lock docs clean
 
 help:
 	@echo 'make demo    the main job, live, on an embedded Redis (KEEP=1: stay up)'
 	@echo 'make up      workers, beat and Flower for your own work; Ctrl-C stops them'
 	@echo 'make test    the tests'
+	@echo 'make docker  the images, built, and the tests of what is shipped (needs Docker)'
 	@echo 'make check   the gate: lint, types, layers'
 	@echo 'make format  what the gate can mend by itself'
 	@echo 'make lock    requirements.lock anew from pyproject.toml'
@@ -30,6 +31,14 @@ up: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+
+# The file asks for passwords, which no image gets. The plugins bring containers as
+# fixtures, and start slowly: other tests go without.
+docker: $(READY)
+	BROKER_PASSWORD=- SESSIONS_PASSWORD=- POSTGRES_PASSWORD=- LIMPET_STATE_KEYS=- \
+	  FLOWER_BASIC_AUTH=- docker compose --profile demo build --quiet
+	$(BIN)/python -m pytest -p pytest_docker_tools.plugin -p pytest_celery.plugin \
+	  -n $(JOBS) --dist loadfile --require-docker tests/docker
 
 check: $(READY)
 	$(BIN)/ruff format --check .

@@ -93,8 +93,9 @@ def redis(redis_port: int) -> Iterator[Redis]:
     ] == []
 
 
-#: Five proxies that nobody listens on: enough for all but fetching.
-RECORDS = [ProxyRecord(Proxy("http", f"10.0.0.{n}", 8080, "u", "pw")) for n in range(5)]
+RECORDS = [
+    ProxyRecord(Proxy("http", f"127.0.8.{n}", 8080, "u", "pw")) for n in range(5)
+]
 
 
 @pytest.fixture
@@ -244,10 +245,12 @@ class Stack:
         self._open.callback(_stop, process)
         return process
 
-    def worker(self, name: str = "worker", **environment: str) -> subprocess.Popen[str]:
+    def worker(
+        self, name: str = "worker", *options: str, **environment: str
+    ) -> subprocess.Popen[str]:
         """Start a worker and wait until it answers."""
         quiet = ("--without-gossip", "--without-mingle", "-n", f"{name}@test")
-        process = self.celery("worker", *quiet, log=name, **environment)
+        process = self.celery("worker", *quiet, *options, log=name, **environment)
         deadline = time.monotonic() + 30
         while not self.app().control.ping(destination=[f"{name}@test"], timeout=0.3):
             assert process.poll() is None, self.log(name).read_text()

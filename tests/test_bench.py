@@ -11,7 +11,11 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.mark.parametrize(
-    "name", ["engine", "memory", "reap", "peers", "hostile", "loss", "noop", "jobs"]
+    "name",
+    [
+        *("engine", "memory", "reap", "peers", "hostile", "loss", "noop", "jobs"),
+        *("flower", "render"),
+    ],
 )
 def test_every_bench_can_be_quick_and_give_json(name: str) -> None:
     said = subprocess.run(

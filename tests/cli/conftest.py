@@ -53,7 +53,7 @@ def imported(place: Pool) -> list[str]:
     about = [("DE", ("fast", "mobile")), ("US", ("fast",)), ("DE", ())]
     records = [
         ProxyRecord(
-            Proxy("http", f"10.0.0.{n}", 8080, "u", "S3cret"), country=land, tags=tags
+            Proxy("http", f"127.0.8.{n}", 8080, "u", "S3cret"), country=land, tags=tags
         )
         for n, (land, tags) in enumerate(about)
     ]

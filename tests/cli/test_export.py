@@ -31,7 +31,7 @@ def test_credentials_are_left_out_unless_asked_for(
 ) -> None:
     done = stack.manage("proxies", "export", "--format", form)
 
-    assert "http://10.0.0.0:8080" in done.stdout
+    assert "http://127.0.8.0:8080" in done.stdout
     assert "S3cret" not in done.stdout
     assert "u@" not in done.stdout
     assert "--with-passwords" in done.stderr

@@ -16,7 +16,7 @@ def test_an_import_keeps_the_good_lines_and_reports_the_bad_ones(
     stack: "Stack", tmp_path: Path
 ) -> None:
     file = tmp_path / "proxies.txt"
-    file.write_text("10.0.0.1:80:me:S3cret\nnonsense:S3cret\n\n10.0.0.1:80:me:new\n")
+    file.write_text("127.0.8.1:80:me:S3cret\nnonsense:S3cret\n\n127.0.8.1:80:me:new\n")
 
     done = stack.manage("proxies", "import", str(file))
 
@@ -31,8 +31,8 @@ def test_a_file_from_windows_or_of_no_text_at_all_is_read(
     stack: "Stack", tmp_path: Path
 ) -> None:
     windows, noise = tmp_path / "windows.txt", tmp_path / "noise"
-    windows.write_bytes(b"\xef\xbb\xbf10.0.0.1:80\r\n10.0.0.2:80\r\n")
-    noise.write_bytes(bytes(range(128, 256)) + b"\n10.0.0.3:80\n\x00\xff\n")
+    windows.write_bytes(b"\xef\xbb\xbf127.0.8.1:80\r\n127.0.8.2:80\r\n")
+    noise.write_bytes(bytes(range(128, 256)) + b"\n127.0.8.3:80\n\x00\xff\n")
 
     done = [stack.manage("proxies", "import", str(file)) for file in (windows, noise)]
 
@@ -44,7 +44,7 @@ def test_a_file_from_windows_or_of_no_text_at_all_is_read(
 def test_a_dry_run_says_what_would_happen_and_writes_nothing(
     stack: "Stack", redis: Redis
 ) -> None:
-    done = stack.manage("proxies", "import", "-", "--dry-run", stdin="10.0.0.1:80\nx")
+    done = stack.manage("proxies", "import", "-", "--dry-run", stdin="127.0.8.1:80\nx")
 
     assert done.returncode == 0, done.stderr
     assert "1 proxy would be in pool default: 1 new, 0 known before" in done.stdout
@@ -56,7 +56,7 @@ def test_a_dry_run_says_what_would_happen_and_writes_nothing(
 def test_a_dry_run_knows_the_inventory_and_leaves_it(
     stack: "Stack", imported: list[str], listed: Callable[..., list[dict[str, Any]]]
 ) -> None:
-    text = "http://u:new@10.0.0.1:8080\n10.0.0.9:80\n"
+    text = "http://u:new@127.0.8.1:8080\n127.0.8.9:80\n"
 
     done = stack.manage("proxies", "import", "-", "--dry-run", "--json", stdin=text)
 
@@ -72,7 +72,7 @@ def test_a_dry_run_leaves_even_old_tables_alone(stack: "Stack", tmp_path: Path) 
     old, absent = (
         stack.manage(
             *command,
-            stdin="10.0.0.1:80",
+            stdin="127.0.8.1:80",
             LIMPET_DATABASE_URL=f"sqlite:///{tmp_path}/{name}.db",
         )
         for name in ("old", "absent")
@@ -85,7 +85,7 @@ def test_a_dry_run_leaves_even_old_tables_alone(stack: "Stack", tmp_path: Path) 
 
 
 def test_an_import_for_scripts_is_json_with_every_bad_line(stack: "Stack") -> None:
-    text = "10.0.0.1:80\n" + "nonsense:S3cret\n" * 30
+    text = "127.0.8.1:80\n" + "nonsense:S3cret\n" * 30
 
     done = stack.manage("proxies", "import", "-", "--json", stdin=text)
 
@@ -96,14 +96,14 @@ def test_an_import_for_scripts_is_json_with_every_bad_line(stack: "Stack") -> No
 
 
 def test_many_bad_lines_are_counted(stack: "Stack") -> None:
-    done = stack.manage("proxies", "import", "-", stdin="x\n" * 30 + "10.0.0.1:80")
+    done = stack.manage("proxies", "import", "-", stdin="x\n" * 30 + "127.0.8.1:80")
 
     assert "and 10 more bad lines" in done.stderr
     assert "30 bad lines skipped" in done.stdout
 
 
 def test_a_format_can_be_said(stack: "Stack") -> None:
-    text = '["10.0.0.1:80"]'
+    text = '["127.0.8.1:80"]'
 
     told = stack.manage("proxies", "import", "-", "--format", "json", stdin=text)
     wrong = stack.manage("proxies", "import", "-", "--format", "lines", stdin=text)
@@ -117,7 +117,7 @@ def test_a_format_can_be_said(stack: "Stack") -> None:
 def test_a_direct_pool_takes_no_proxies(stack: "Stack") -> None:
     done = stack.manage(
         *("proxies", "import", "-", "--pool", "open"),
-        stdin="10.0.0.1:80",
+        stdin="127.0.8.1:80",
         LIMPET_DIRECT_POOLS="open",
     )
 

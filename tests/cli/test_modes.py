@@ -57,7 +57,7 @@ def test_an_import_undoes_none_of_it(
 ) -> None:
     stack.manage("proxies", "drain", imported[0])
     stack.manage("proxies", "evacuate", imported[1])
-    rows = "".join(f"http://u:n3w@10.0.0.{n}:8080,true\n" for n in range(3))
+    rows = "".join(f"http://u:n3w@127.0.8.{n}:8080,true\n" for n in range(3))
 
     done = stack.manage("proxies", "import", "-", stdin=f"url,enabled\n{rows}")
 
@@ -180,7 +180,7 @@ def test_a_removed_proxy_is_gone_from_redis_too(
 
 
 def test_what_only_redis_knows_can_be_removed(stack: "Stack", redis: Redis) -> None:
-    strange = ProxyRecord(Proxy("http", "10.0.0.9", 80))
+    strange = ProxyRecord(Proxy("http", "127.0.8.9", 80))
     ProxyPool(ProxyStore(redis, "default")).publish([DIRECT, strange])
 
     done = stack.manage("proxies", "rm", DIRECT.id, strange.id, "--yes")

@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 
 def test_a_listing_shows_no_credentials(stack: "Stack") -> None:
-    stack.manage("proxies", "import", "-", stdin="socks5h://me:S3cret@10.0.0.1:1080")
+    stack.manage("proxies", "import", "-", stdin="socks5h://me:S3cret@127.0.8.1:1080")
 
     table = stack.manage("proxies", "ls").stdout
     [row] = json.loads(stack.manage("proxies", "ls", "--json").stdout)
 
-    assert "socks5h://10.0.0.1:1080" in table
-    assert (row["address"], row["state"]) == ("socks5h://10.0.0.1:1080", "unknown")
+    assert "socks5h://127.0.8.1:1080" in table
+    assert (row["address"], row["state"]) == ("socks5h://127.0.8.1:1080", "unknown")
     assert "S3cret" not in table + str(row)
     assert "me" not in row.values()
 
@@ -58,8 +58,8 @@ def test_a_table_stops_at_its_limit_and_says_so(
 ) -> None:
     done = stack.manage("proxies", "ls", "--limit", "2")
 
-    assert "10.0.0.1" in done.stdout
-    assert "10.0.0.2" not in done.stdout
+    assert "127.0.8.1" in done.stdout
+    assert "127.0.8.2" not in done.stdout
     assert "3 of pool default, 2 shown" in done.stdout
 
 
@@ -94,7 +94,7 @@ def test_all_but_the_credentials_of_a_proxy_is_shown(
     table = stack.manage("proxies", "show", imported[0])
     found = json.loads(stack.manage("proxies", "show", imported[0], "--json").stdout)
 
-    assert "http://10.0.0.0:8080" in table.stdout
+    assert "http://127.0.8.0:8080" in table.stdout
     assert (found["country"], found["tags"]) == ("DE", ["fast", "mobile"])
     assert found["has_credentials"] is True
     assert "S3cret" not in table.stdout + str(found)

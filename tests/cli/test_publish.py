@@ -14,7 +14,7 @@ from sessions import SessionManager
 if TYPE_CHECKING:
     from tests.conftest import Stack
 
-STRANGER = ProxyRecord(Proxy("http", "10.0.0.9", 80))
+STRANGER = ProxyRecord(Proxy("http", "127.0.8.9", 80))
 
 
 def there(redis: Redis) -> set[str]:
@@ -111,7 +111,7 @@ def test_a_pool_that_became_direct_keeps_no_proxy(
 def test_another_pool_s_proxies_are_left_alone(
     stack: "Stack", imported: list[str], redis: Redis
 ) -> None:
-    stack.manage("proxies", "import", "-", "--pool", "shop", stdin="10.0.0.9:80")
+    stack.manage("proxies", "import", "-", "--pool", "shop", stdin="127.0.8.9:80")
 
     done = stack.manage("proxies", "publish", "--pool", "shop", "--json")
 

@@ -3,6 +3,7 @@
 import json
 from typing import TYPE_CHECKING
 
+from cryptography.fernet import Fernet
 from redis import Redis
 
 from cli.pool import Pool
@@ -101,6 +102,52 @@ def test_events_that_redis_has_no_more_are_shown_from_sql(
 
     events = [(event["event"], event["session"]) for event in found["events"]]
     assert events == [("rebound", "me"), ("created", "me")]
+
+
+def test_a_session_that_has_ended_is_shown_with_what_sql_says(
+    stack: "Stack", place: Pool, imported: list[str], redis: Redis
+) -> None:
+    proxy = checkpoint(place, redis, "me")["me"]
+    place.sessions.close("me")
+
+    soon = json.loads(stack.manage("sessions", "show", "me", "--json").stdout)
+    Drain(HistoryStore(redis), place.engine, Names()).audit("default")
+    redis.delete(audit_of("default"))
+    done = stack.manage("sessions", "show", "me", "--json")
+    text = stack.manage("sessions", "show", "me")
+    never = stack.manage("sessions", "show", "you")
+
+    found = json.loads(done.stdout)
+    assert (soon["ended"], [one["event"] for one in soon["events"]]) == (
+        *(True, ["closed", "created"]),
+    )
+    told = ("ended", "reason", "proxy", "requests", "failovers")
+    assert [found[name] for name in told] == [True, "closed", proxy, 1, 0]
+    assert [one["event"] for one in found["events"]] == ["closed", "created"]
+    assert text.returncode == 0
+    assert "it has ended" in text.stdout
+    assert "ago" in text.stdout
+    assert never.returncode == 1
+    assert "has no session 'you'" in never.stderr
+
+
+def test_an_ended_session_is_found_under_the_name_that_it_has_in_sql(
+    stack: "Stack", place: Pool, imported: list[str], redis: Redis
+) -> None:
+    key = "a key of enough characters"
+    checkpoint(place, redis, "me")
+    place.sessions.close("me")
+    Drain(HistoryStore(redis), place.engine, Names(key)).audit("default")
+    redis.delete(audit_of("default"))
+
+    environment = {
+        "LIMPET_HISTORY_HASH_KEY": key,
+        "LIMPET_STATE_KEYS": Fernet.generate_key().decode(),
+    }
+    done = stack.manage("sessions", "show", "me", "--json", **environment)
+
+    found = json.loads(done.stdout)
+    assert (found["session"], found["reason"]) == ("me", "closed")
 
 
 def _other(place: Pool, proxies: list[str]) -> str:

@@ -33,10 +33,10 @@ def test_a_proxy_keeps_its_identity_when_its_password_changes() -> None:
 
 def test_a_file_gives_its_good_lines_and_reports_the_bad_ones() -> None:
     found = read(
-        ["# mine", "10.0.0.1:8080", "", "10.0.0.2:8080:me:pw", "10.0.0.3:99999"]
+        ["# mine", "127.0.8.1:8080", "", "127.0.8.2:8080:me:pw", "127.0.8.3:99999"]
     )
 
-    assert [record.proxy.host for record in found.records] == ["10.0.0.1", "10.0.0.2"]
+    assert [record.proxy.host for record in found.records] == ["127.0.8.1", "127.0.8.2"]
     assert [bad.number for bad in found.bad] == [5]
 
 
@@ -48,6 +48,6 @@ def test_new_sessions_are_spread_over_the_pool_in_turn(manager: SessionManager) 
 
 def test_publishing_again_changes_nothing(redis: Redis) -> None:
     pool = ProxyPool(ProxyStore(redis, "eu"))
-    records = [ProxyRecord(parse_proxy(f"10.0.0.{n}:8080")) for n in range(2)]
+    records = [ProxyRecord(parse_proxy(f"127.0.8.{n}:8080")) for n in range(2)]
 
     assert [pool.publish(records), pool.publish(records)] == [2, 0]

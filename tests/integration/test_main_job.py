@@ -98,8 +98,8 @@ def test_beat_cleans_up_and_takes_snapshots(
     stack.manage("proxies", "import", "-", stdin=lines)
     soon = {
         "SESSION_TIMEOUT_MINUTES": "0.005",
-        "SESSION_CLEANUP_INTERVAL_MINUTES": "0.01",
-        "LIMPET_SNAPSHOT_INTERVAL_SECONDS": "0.5",
+        "SESSION_CLEANUP_INTERVAL_MINUTES": "0.02",
+        "LIMPET_SNAPSHOT_INTERVAL_SECONDS": "1",
     }
     stack.worker(**soon)
     stack.celery("beat", log="beat", **soon)

@@ -132,3 +132,33 @@ def test_a_cookie_that_was_kept_for_a_whole_suffix_is_for_nobody() -> None:
     jar = cookies.to_jar([{"name": "a", "value": "1", "domain": ".co.uk"}])
 
     assert not cookies.header(jar, "http://bank.co.uk/")
+
+
+@pytest.mark.parametrize(
+    ("url", "line", "left"),
+    [
+        ("https://evil.example/", "a=; Domain=bank.example; Max-Age=0", True),
+        ("https://evil.bank.example/", "a=; Domain=bank.example; Max-Age=0", False),
+        ("https://bank.example/", "a=; Domain=bank.example; Max-Age=0", False),
+        ("https://evil.example/", "a=; Max-Age=0", True),
+        ("https://evil.example/", "a=2; Domain=bank.example", True),
+    ],
+)
+def test_a_cookie_ends_at_the_word_of_its_own_site_alone(
+    url: str, line: str, *, left: bool
+) -> None:
+    jar = cookies.to_jar()
+    cookies.take(jar, "https://bank.example/", ["a=1; Domain=bank.example"])
+
+    cookies.take(jar, url, [line])
+
+    assert cookies.header(jar, "https://bank.example/") == ("a=1" if left else "")
+
+
+def test_a_jar_forgets_what_its_owner_wants_forgotten() -> None:
+    jar = cookies.to_jar()
+    cookies.take(jar, "https://bank.example/", ["a=1", "b=2"])
+
+    jar.clear()
+
+    assert cookies.to_json(jar) == []

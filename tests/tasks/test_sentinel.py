@@ -1,7 +1,6 @@
 """The same behind a real Sentinel, which promotes a replica when the master dies."""
 
 import shutil
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
@@ -15,49 +14,9 @@ from redis.exceptions import RedisError
 
 from limpet.embedded import server_binary
 from tasks.transport import SentinelTransport
+from tests.watched import Watched
 
 Eventually = Callable[..., None]
-
-
-class Watched:
-    """A master, a replica, and a Sentinel that watches them."""
-
-    def __init__(self, folder: Path, ports: list[int], running: ExitStack) -> None:
-        self.master_port, self.replica_port, self.port = ports
-        self._folder, self._running = folder, running
-        self.master = self._start("--port", str(self.master_port))
-        replica = ("--replicaof", "127.0.0.1", str(self.master_port))
-        self._start("--port", str(self.replica_port), *replica)
-        file = folder / "sentinel.conf"
-        file.write_text(
-            f"port {self.port}\nbind 127.0.0.1\ndir {folder}\n"
-            f"sentinel monitor shop 127.0.0.1 {self.master_port} 1\n"
-            "sentinel down-after-milliseconds shop 1000\n"
-            "sentinel failover-timeout shop 5000\n"
-        )
-        self._start(str(file), "--sentinel")
-
-    def _start(self, *options: str) -> subprocess.Popen[bytes]:
-        more = ("--bind", "127.0.0.1", "--save", "", "--dir", str(self._folder))
-        sentinel = "--sentinel" in options
-        command = [server_binary(), *options, *(() if sentinel else more)]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        self._running.enter_context(process)
-        self._running.callback(process.kill)
-        return process
-
-    def knows_a_replica(self) -> bool:
-        with suppress(RedisError), Redis(port=self.port) as client:
-            found = client.execute_command("SENTINEL", "REPLICAS", "shop")
-            with Redis(port=self.replica_port) as replica:
-                up = replica.info("replication")["master_link_status"] == "up"
-            return bool(found) and up
-        return False
-
-    def promoted(self) -> bool:
-        with suppress(RedisError), Redis(port=self.replica_port) as replica:
-            return bool(replica.info("replication")["role"] == "master")
-        return False
 
 
 @pytest.fixture

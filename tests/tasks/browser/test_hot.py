@@ -1,0 +1,170 @@
+"""Contexts that stay open for the session's next page, and when they may not."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab import Lab
+from proxies import Proxy
+from sessions import Lease
+from tasks.browser.host import Host
+from tests.conftest import Eventually
+from tests.tasks.browser.conftest import Visitor, settings
+
+VisitorOn = Callable[..., Visitor]
+
+
+@pytest.fixture
+def host_with(tmp_path: Path) -> Iterator[Callable[..., Host]]:
+    """Start a browser with settings of the test's own."""
+    made: list[Host] = []
+
+    def start(**given: Any) -> Host:
+        made.append(Host(settings(tmp_path, **given)))
+        return made[-1]
+
+    yield start
+    for one in made:
+        one.close()
+
+
+def _body(text: bytes) -> Any:
+    """Read the JSON that a browser shows."""
+    return json.loads(text.decode().split("<pre>")[1].split("</pre>")[0])
+
+
+def test_the_next_page_of_a_session_is_in_the_same_context(
+    visitor: Visitor, lab: Lab
+) -> None:
+    first = visitor.visit(f"{lab.site}/set-cookie?line=seen=1;path=/")
+    visitor.keep(first)
+
+    second = visitor.once(f"{lab.site}/echo")
+
+    assert second.held.warm
+    assert second.held.context is first.held.context
+    assert _body(second.page.body)["headers"]["cookie"] == "seen=1"
+
+
+def test_bytes_and_events_of_a_warm_context_are_counted_anew(
+    visitor: Visitor, lab: Lab
+) -> None:
+    first = visitor.visit(f"{lab.site}/trap/errors")
+    visitor.keep(first)
+
+    second = visitor.once(f"{lab.site}/whoami")
+
+    assert second.held.warm
+    assert second.seen.console == []
+    assert 0 < second.traffic.received < first.traffic.received + 2000
+    assert second.traffic is not first.traffic
+
+
+def test_a_session_that_somebody_else_has_used_gets_a_new_context(
+    visitor: Visitor, lab: Lab
+) -> None:
+    first = visitor.visit(f"{lab.site}/whoami")
+    visitor.keep(first)
+    state = replace(visitor.lease.state, version=visitor.lease.state.version + 1)
+    visitor.lease = replace(visitor.lease, state=state)
+
+    second = visitor.once(f"{lab.site}/whoami")
+
+    assert not second.held.warm
+
+
+@pytest.mark.parametrize(
+    "change", [{"generation": 2}, {"incarnation": 2}, {"proxy": Proxy("direct", "", 0)}]
+)
+def test_a_session_that_was_bound_anew_gets_a_new_context(
+    visitor: Visitor, lab: Lab, change: dict[str, Any]
+) -> None:
+    first = visitor.visit(f"{lab.site}/whoami")
+    visitor.keep(first)
+    visitor.lease = replace(visitor.lease, **change)
+
+    second = visitor.once(f"{lab.site}/whoami")
+
+    assert not second.held.warm
+
+
+def test_another_viewport_or_user_agent_needs_a_new_context(
+    visitor: Visitor, lab: Lab
+) -> None:
+    visitor.keep(visitor.visit(f"{lab.site}/whoami"))
+    wide = visitor.visit(f"{lab.site}/whoami", viewport={"width": 800, "height": 600})
+    visitor.keep(wide)
+
+    other = visitor.once(f"{lab.site}/whoami", user_agent="another")
+
+    assert not wide.held.warm
+    assert not other.held.warm
+    assert _body(other.page.body)["headers"]["user-agent"] == "another"
+
+
+def test_those_used_longest_ago_make_room(
+    host_with: Callable[..., Host], lease_of: Callable[[Proxy], Lease], lab: Lab
+) -> None:
+    host = host_with(render_hot_contexts=1)
+    direct = Proxy("direct", "", 0)
+    one, other = (Visitor(host, lease_of(direct)) for _ in range(2))
+    for visitor in (one, other):
+        visitor.keep(visitor.visit(f"{lab.site}/whoami"))
+
+    again = other.once(f"{lab.site}/whoami")
+    gone = one.once(f"{lab.site}/whoami")
+
+    assert (again.held.warm, gone.held.warm) == (True, False)
+
+
+def test_a_context_that_nobody_comes_back_for_is_closed(
+    host_with: Callable[..., Host],
+    lease_of: Callable[[Proxy], Lease],
+    lab: Lab,
+    eventually: Eventually,
+) -> None:
+    host = host_with(render_hot_seconds=0.2)
+    visitor = Visitor(host, lease_of(Proxy("direct", "", 0)))
+    first = visitor.visit(f"{lab.site}/whoami")
+    closed: list[bool] = []
+    first.held.context.on("close", lambda _context: closed.append(True))
+
+    visitor.keep(first)
+
+    eventually(lambda: closed == [True], within=10)
+
+
+def test_a_browser_is_replaced_after_so_many_pages(
+    host_with: Callable[..., Host], lease_of: Callable[[Proxy], Lease], lab: Lab
+) -> None:
+    host = host_with(render_max_pages=2, render_hot_contexts=0)
+    seen = []
+    for _ in range(4):
+        visitor = Visitor(host, lease_of(Proxy("direct", "", 0)))
+        found = visitor.once(f"{lab.site}/whoami")
+        assert found.error is None
+        seen.append(host.pids()[0])
+
+    assert seen[0] == seen[1] != seen[2] == seen[3]
+
+
+def test_a_browser_that_has_grown_too_large_is_replaced(
+    host_with: Callable[..., Host],
+    lease_of: Callable[[Proxy], Lease],
+    lab: Lab,
+    eventually: Eventually,
+) -> None:
+    host = host_with(render_max_memory_mb=200)
+    visitor = Visitor(host, lease_of(Proxy("direct", "", 0)))
+    visitor.once(f"{lab.site}/whoami")
+    first = host.pids()[0]
+
+    found = visitor.once(f"{lab.site}/trap/hungry", timeout=30)
+
+    assert found.error is not None
+    eventually(lambda: visitor.once(f"{lab.site}/whoami").error is None, within=20)
+    assert host.pids()[0] != first

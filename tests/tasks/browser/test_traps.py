@@ -1,0 +1,239 @@
+"""Pages that are no good: each is bounded, or refused, and the next one is fine."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from lab import Lab
+from limpet.errors import AddressRefused, StepFailed
+from proxies import Proxy
+from tests.tasks.browser.conftest import Visitor
+
+VisitorOn = Callable[..., Visitor]
+
+PNG = b"\x89PNG\r\n"
+
+
+@pytest.fixture
+def fine(visitor_on: VisitorOn, lab: Lab) -> Iterator[None]:
+    """See that the browser does a page after whatever a test has done to it."""
+    yield
+    after = visitor_on(lab.proxies[0].line).once(f"{lab.site}/whoami")
+    assert (after.error, after.page.status) == (None, 200)
+
+
+@pytest.fixture
+def sink() -> Iterator[list[bytes]]:
+    """What comes over UDP to a port of loopback; the first entry is the port."""
+    found: list[bytes] = []
+    with socket.socket(type=socket.SOCK_DGRAM) as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.settimeout(0.1)
+        found.append(str(listener.getsockname()[1]).encode())
+        over = threading.Event()
+
+        def listen() -> None:
+            while not over.is_set():
+                try:
+                    found.append(listener.recv(2048))
+                except TimeoutError:
+                    continue
+
+        thread = threading.Thread(target=listen)
+        thread.start()
+        yield found
+        over.set()
+        thread.join()
+
+
+@contextmanager
+def listening() -> Iterator[tuple[int, list[object]]]:
+    """A port of 127.1.1.1 that notes who connects to it."""
+    came: list[object] = []
+    with socket.create_server(("127.1.1.1", 0)) as server:
+        server.settimeout(0.1)
+        over = threading.Event()
+
+        def accept() -> None:
+            while not over.is_set():
+                try:
+                    connection, place = server.accept()
+                except TimeoutError:
+                    continue
+                connection.close()
+                came.append(place)
+
+        thread = threading.Thread(target=accept)
+        thread.start()
+        yield server.getsockname()[1], came
+        over.set()
+        thread.join()
+
+
+@pytest.mark.usefixtures("fine")
+def test_a_page_whose_script_never_ends_is_late(visitor: Visitor, lab: Lab) -> None:
+    start = time.monotonic()
+
+    found = visitor.once(f"{lab.site}/trap/loop", timeout=2)
+
+    assert str(found.error) == "the page: the page came, but was not ready in time"
+    assert time.monotonic() - start < 2 + 15
+
+
+@pytest.mark.usefixtures("fine")
+def test_a_step_in_a_page_that_hangs_later_is_late(visitor: Visitor, lab: Lab) -> None:
+    steps = [{"do": "click", "selector": "h1", "timeout": 1}]
+
+    found = visitor.once(f"{lab.site}/trap/late-loop", steps=steps)
+
+    assert isinstance(found.error, StepFailed)
+    assert (found.error.number, found.error.do) == (1, "click")
+
+
+@pytest.mark.usefixtures("fine")
+def test_a_page_that_is_never_ready_is_late(visitor: Visitor, lab: Lab) -> None:
+    found = visitor.once(f"{lab.site}/trap/never", timeout=1)
+
+    assert str(found.error) == "the page: the page came, but was not ready in time"
+    assert found.picture.startswith(PNG)
+
+
+def test_a_page_that_need_not_be_whole_is_there_at_once(
+    visitor: Visitor, lab: Lab
+) -> None:
+    found = visitor.once(f"{lab.site}/trap/never", wait="domcontentloaded")
+
+    assert found.error is None
+    assert found.title == "Trap"
+
+
+@pytest.mark.usefixtures("fine")
+def test_a_page_of_300_megabytes_is_cut_off(visitor: Visitor, lab: Lab) -> None:
+    found = visitor.once(f"{lab.site}/trap/flood?mb=300", most=5_000_000)
+
+    assert isinstance(found.error, StepFailed)
+    assert "brought more than 5,000,000 bytes" in str(found.error)
+    assert found.traffic.received < 10_000_000
+
+
+def test_popups_are_closed_and_counted(visitor: Visitor, lab: Lab) -> None:
+    steps = [{"do": "click", "selector": "#open"}]
+
+    found = visitor.visit(f"{lab.site}/trap/popups", steps=steps)
+
+    assert found.error is None
+    # A browser blocks what no click has asked for, if it likes.
+    assert found.seen.popups >= 1
+    assert len(found.held.context.pages) == 1
+    visitor.host.drop(found)
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"), [("dismiss", "false null"), ("accept", "true ")]
+)
+def test_dialogs_are_answered_at_once(
+    visitor: Visitor, lab: Lab, answer: str, said: str
+) -> None:
+    steps = [{"do": "goto", "url": f"{lab.site}/whoami"}]
+
+    found = visitor.visit(f"{lab.site}/trap/dialogs", dialogs=answer)
+    text = found.page.body.decode()
+    visitor.host.drop(found)
+    left = visitor.once(f"{lab.site}/trap/dialogs", dialogs=answer, steps=steps)
+
+    assert f'<p id="said">{said}</p>' in text
+    assert found.seen.dialogs == 3
+    assert left.error is None
+    assert left.page.url.endswith("/whoami")
+
+
+def test_downloads_are_refused(visitor: Visitor, lab: Lab) -> None:
+    steps = [{"do": "click", "selector": "#get"}]
+
+    asked = visitor.once(f"{lab.site}/trap/download")
+    clicked = visitor.once(f"{lab.site}/trap/downloads", steps=steps)
+
+    assert str(asked.error) == "the page: it is a download, which no page takes"
+    assert clicked.error is None
+    assert clicked.seen.downloads == 1
+
+
+def test_errors_of_a_page_are_told(visitor: Visitor, lab: Lab) -> None:
+    found = visitor.once(f"{lab.site}/trap/errors")
+
+    assert found.error is None
+    assert found.seen.console[0] == "a wrong thing"
+    assert "nothing is not defined" in found.seen.console[1]
+
+
+@pytest.mark.parametrize("line", [0, 1])
+def test_what_no_job_may_go_to_is_refused_to_pages_too(
+    visitor_on: VisitorOn, lab: Lab, line: int
+) -> None:
+    with listening() as (port, came):
+        # Of loopback just the lab's own address may be visited.
+        visitor = visitor_on(lab.proxies[line].line)
+        places = (
+            "http://169.254.169.254/latest/meta-data",
+            "http://[::ffff:a9fe:a9fe]/x",
+            "https://169.254.169.254/x",
+            f"http://127.1.1.1:{port}/x",
+            f"https://localhost:{port}/x",
+            f"https://127.1.1.1:{port}/x",
+            f"http://10.0.0.1:{port}/x",
+            "file:///etc/passwd",
+            "http://metadata.google.internal/x",
+        )
+        asked = "&".join(f"url={place}" for place in places)
+
+        found = visitor.once(
+            f"{lab.site}/trap/asks?{asked}",
+            steps=[{"do": "wait", "text": "asked"}],
+        )
+
+    assert found.error is None
+    assert came == []
+    refused = set(found.traffic.refused)
+    assert {"169.254.169.254", "10.0.0.1", "metadata.google.internal"} <= refused
+    assert "root:" not in found.page.body.decode()
+
+
+def test_a_page_that_leads_to_what_no_job_may_see_is_refused(
+    visitor: Visitor, lab: Lab
+) -> None:
+    found = visitor.once(f"{lab.site}/redirect-to?url=http://169.254.169.254/x")
+    steps = [{"do": "goto", "url": "http://169.254.169.254/x"}]
+    gone = visitor.once(f"{lab.site}/whoami", steps=steps)
+
+    assert isinstance(found.error, AddressRefused)
+    assert isinstance(gone.error, AddressRefused)
+
+
+@pytest.mark.parametrize("scheme", ["http", "direct"])
+def test_webrtc_tells_nobody_the_workers_address(
+    visitor_on: VisitorOn, lab: Lab, sink: list[bytes], scheme: str
+) -> None:
+    direct = Proxy("direct", "", 0)
+    visitor = visitor_on(direct if scheme == "direct" else lab.proxies[0].line)
+    place = f"127.0.0.1:{sink[0].decode()}"
+
+    found = visitor.once(
+        f"{lab.site}/trap/stun?place={place}",
+        steps=[{"do": "wait", "text": "asked"}],
+    )
+
+    assert found.error is None
+    assert "asked 0" in found.page.body.decode()
+    assert sink[1:] == []
+
+
+def test_a_service_worker_is_not_registered(visitor: Visitor, lab: Lab) -> None:
+    found = visitor.once(
+        f"{lab.site}/trap/worker", steps=[{"do": "wait", "text": "asked"}]
+    )
+
+    assert "asked none" in found.page.body.decode()
