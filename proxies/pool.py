@@ -92,6 +92,14 @@ class ProxyPool:
             _row(record, *pair) for record, pair in zip(records, urls, strict=True)
         )
 
+    def require_proxies(self) -> None:
+        """See that no shard is without proxies while others have some.
+
+        Raises:
+            ConfigurationError: one is; see `limpet.shards`.
+        """
+        self._store.require_proxies()
+
     def _sealed(self, url: str, held: str | None, *, anew: bool) -> tuple[str, str]:
         """Return *url* sealed, and the text in Redis if that says the same.
 
@@ -129,6 +137,11 @@ class ProxyPool:
             "LIMPET_DIRECT_POOLS: this pool went out without a proxy before and is no "
             f"longer named there; remove its proxy {DIRECT.id} first"
         )
+
+    def knows(self, proxy_id: str) -> bool:
+        """Whether Redis knows a proxy, whatever the inventory says."""
+        [row] = self._store.live([proxy_id])
+        return bool(row)
 
     def build(self, index: str) -> None:
         """Make the index ready that an acquire asked for."""

@@ -48,15 +48,28 @@ class ProxyStore:
         A row is what the script takes: id, URL, labels, weight, cap, end in ms,
         mode, and a text that says the same URL, or an empty one.
         """
-        items = list(rows)
-        new = 0
+        self.register()
+        return self.put(list(rows))
+
+    def register(self) -> None:
+        """Make the pool known by its name."""
         try:
             self._client.sadd(POOLS, self._pool)
+        except STORE_ERRORS as error:
+            raise store_error(error) from None
+
+    def put(self, items: Sequence[Sequence[str | int | float]]) -> int:
+        """Make proxies known, as `publish` does, of a pool that is."""
+        new = 0
+        try:
             for start in range(0, len(items), _CHUNK):
-                new += self._publish(items[start : start + _CHUNK])
+                new += self._publish(list(items[start : start + _CHUNK]))
         except STORE_ERRORS as error:
             raise store_error(error) from None
         return new
+
+    def require_proxies(self) -> None:
+        """See that all sessions can have a proxy; here they have all there are."""
 
     def _publish(self, rows: list[Sequence[str | int | float]]) -> int:
         self._client.script_load(_PUBLISH.source)

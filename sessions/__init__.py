@@ -1,15 +1,16 @@
 """Sessions: the promise that the same id leaves through the same proxy."""
 
 from sessions.cleaner import Cleaner, CleanupReport, Memory
+from sessions.info import SessionInfo
+from sessions.layout import require_layouts
 from sessions.manager import SessionManager
-from sessions.opening import check, open_pool, open_proxies
+from sessions.opening import check, open_pool, open_proxies, open_store
 from sessions.session import (
     Expired,
     Full,
     Lease,
     Moved,
     Reason,
-    SessionInfo,
     SessionPolicy,
     Sticky,
 )
@@ -32,4 +33,6 @@ __all__ = [
     "check",
     "open_pool",
     "open_proxies",
+    "open_store",
+    "require_layouts",
 ]

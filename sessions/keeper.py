@@ -13,20 +13,16 @@ from limpet.errors import (
 )
 from limpet.sealing import Sealer
 from proxies import ProxyPool, Selection
+from sessions.info import Listing, Search, SessionInfo
 from sessions.mover import SessionMover
 from sessions.operation import TEMPORARY
-from sessions.session import Expired, Reason, Search, SessionInfo
-from sessions.state import SessionState, decode, encode
+from sessions.session import Expired, Reason
+from sessions.state import SessionState, decode, encode, sealed_anew
 from sessions.stats import PoolStats
 from sessions.store import SessionStore
 
-#: Sessions that one step of the clean-up looks at: about as long as the way to Redis
-#: takes, so that hardly anybody sees that he waited. Half of it would double the work.
-_EXPIRE_STEP: Final = 25
 #: Sessions whose proxies are asked for at a time: about 1 ms of the server.
 _LOOK_STEP: Final = 500
-#: How long the clean-up rests after a batch, in times of what that took.
-_EXPIRE_REST: Final = 1.0
 
 
 class SessionKeeper(SessionMover):
@@ -84,6 +80,25 @@ class SessionKeeper(SessionMover):
             return True
         return False
 
+    def seal(self) -> Iterator[tuple[str, bool]]:
+        """Seal the states of all sessions under the first key, in use or not.
+
+        Gives each name, and whether that could be done: nobody can read the others.
+        """
+        for info in self.all():
+            yield info.session, self._seal(info.session)
+
+    def _seal(self, session_id: str) -> bool:
+        while blob := self._store.state(session_id)[1]:
+            try:
+                anew = sealed_anew(blob, self._sealer)
+            except (ConfigurationError, StateUnreadable):
+                return False
+            # If not, its holder has written it meanwhile.
+            if anew == blob or self._store.reseal(session_id, blob, anew):
+                break
+        return True
+
     # --- looking and tending ----------------------------------------------------
 
     def list(
@@ -108,16 +123,15 @@ class SessionKeeper(SessionMover):
             if not cursor:
                 return
 
-    def page(
-        self, start: int, count: int, *, last_first: bool = False
-    ) -> tuple[int, Sequence[SessionInfo]]:
-        """Return how many sessions there are, and *count* of them after the first ones.
+    def page(self, start: int, count: int, *, last_first: bool = False) -> Listing:
+        """Return *count* sessions after the first ones, and how many there are.
 
         Those that expire first come first, or last; times that have grown since are
         put in order once they would have been over.
         """
-        total, rows = self._store.page(start, count, last_first=last_first)
-        return total, self._read(rows)
+        counts, rows = self._store.page(start, count, last_first=last_first)
+        total, waiting, leases, now = counts
+        return Listing(total, waiting, leases, now / 1000, self._read(rows))
 
     def find(self, prefix: str, most: int, cursor: int = 0) -> Search:
         """Return up to *most* sessions whose names begin so, the one called so first.
@@ -173,29 +187,22 @@ class SessionKeeper(SessionMover):
             yield ended
 
     def expire(self, batch: int) -> Expired:
-        """Clean up to *batch* sessions whose time is over, and leases of dead holders.
+        """Clean up to *batch* leases of dead holders and sessions whose time is over.
 
-        In short scripts, so that requests pass between, and with a rest after them.
+        One short script, and a rest as long where there is more: Redis is for requests
+        half of the time.
         """
         start = time.perf_counter()
-        leases = self._store.reap(batch)
-        looked = idle = old = 0
-        stuck: list[bytes] = []
-        while looked < batch:
-            step = min(batch - looked, _EXPIRE_STEP)
-            seen, *removed, names = self._store.expire(step)
-            looked, idle, old = looked + seen, idle + removed[0], old + removed[1]
-            stuck += names
-            if seen < step:
-                break
-        more = batch in {leases, looked}
+        leases, looked, idle, old, stuck = self._store.expire(batch)
+        more = leases + looked == batch
         if more:
-            time.sleep(_EXPIRE_REST * (time.perf_counter() - start))
-        return Expired(idle, old, leases, tuple(map(bytes.decode, stuck)), more=more)
+            time.sleep(time.perf_counter() - start)
+        names = tuple(map(bytes.decode, stuck))
+        return Expired(idle, old, leases, names, more=more)
 
     def stats(self) -> PoolStats:
         """Count what the pool holds; the cost does not grow with the pool."""
-        return PoolStats.read(self.pool, self._store.stats())
+        return self._store.stats()
 
     # --- copies -----------------------------------------------------------------
 

@@ -5,7 +5,8 @@ from typing import Any, Final
 
 from limpet.errors import InvalidSelection, SessionBusy, SessionLost
 from proxies import ProxyPool, Selection
-from sessions.session import Moved, SessionInfo
+from sessions.info import SessionInfo
+from sessions.session import Moved
 from sessions.store import SessionStore
 
 #: Sessions moved in one step; each may cost a choice of a proxy.

@@ -1,15 +1,20 @@
 """Put the manager of a pool together, as the settings say."""
 
+from typing import Any
+
 from redis import Redis
 
 from limpet.errors import ConfigurationError
 from limpet.sealing import Sealer
 from limpet.settings import Settings
 from proxies import DIRECT, HealthPolicy, ProxyPool, Selection
+from proxies.sharded import ShardedProxies
 from proxies.store import ProxyStore
 from proxies.strategies import strategies
+from sessions.layout import Layout
 from sessions.manager import SessionManager
 from sessions.session import SessionPolicy
+from sessions.sharded import ShardedStore
 from sessions.store import SessionStore
 
 
@@ -27,10 +32,20 @@ def check(settings: Settings) -> None:
 
 
 def open_proxies(client: Redis, pool: str, settings: Settings) -> ProxyPool:
-    """Return the proxies of *pool*; those of a direct pool are made known."""
+    """Return the proxies of *pool*; those of a direct pool are made known.
+
+    Raises:
+        ConfigurationError: a key cannot be used, or the pool has another number of
+            shards in Redis.
+        StoreUnavailable: Redis cannot be asked.
+    """
     direct = pool in settings.direct_pools.split(",")
+    count = settings.shards.count(pool)
+    Layout(client, pool).require(count)
     proxies = ProxyPool(
-        ProxyStore(client, pool),
+        ProxyStore(client, pool)
+        if count == 1
+        else ShardedProxies(client, pool, count, direct=direct),
         sealer=Sealer.of(settings),
         health=HealthPolicy.of(settings),
         direct=direct,
@@ -40,23 +55,31 @@ def open_proxies(client: Redis, pool: str, settings: Settings) -> ProxyPool:
     return proxies
 
 
+def open_store(client: Redis, pool: str, settings: Settings) -> SessionStore:
+    """Return where the sessions of *pool* are, in as many shards as by the settings."""
+    options: dict[str, Any] = {
+        "health": HealthPolicy.of(settings),
+        "sources": strategies(settings.strategies_dir),
+        "max_errors": settings.session_max_errors,
+    }
+    count = settings.shards.count(pool)
+    if count == 1:
+        return SessionStore(client, pool, **options)
+    direct = pool in settings.direct_pools.split(",")
+    return ShardedStore(client, pool, count, direct=direct, **options)
+
+
 def open_pool(client: Redis, pool: str, settings: Settings) -> SessionManager:
     """Return the sessions of *pool*.
 
     Raises:
-        ConfigurationError: a key or a strategy cannot be used.
-        StoreUnavailable: a direct pool could not be made known.
+        ConfigurationError: a key or a strategy cannot be used, or the pool has another
+            number of shards in Redis.
+        StoreUnavailable: Redis cannot be asked.
     """
-    store = SessionStore(
-        client,
-        pool,
-        health=HealthPolicy.of(settings),
-        sources=strategies(settings.strategies_dir),
-        max_errors=settings.session_max_errors,
-    )
     return SessionManager(
         pool,
-        store,
+        open_store(client, pool, settings),
         open_proxies(client, pool, settings),
         policy=SessionPolicy.of(settings),
         selection=Selection(settings.proxy_strategy),

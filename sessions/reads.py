@@ -107,3 +107,9 @@ def _fields(reply: Any) -> dict[str, str]:
     if isinstance(reply, Exception):
         raise store_error(reply) from None
     return {as_text(name): as_text(value) for name, value in reply.items()}
+
+
+def moment(event: tuple[str, dict[str, str]]) -> tuple[int, int]:
+    """Return when an audit event was told, in Unix ms, and its number of that ms."""
+    milliseconds, _, number = event[0].partition("-")
+    return int(milliseconds), int(number)

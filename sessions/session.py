@@ -1,7 +1,6 @@
 """What the session engine hands out, and what it is told."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Self
 
@@ -9,16 +8,11 @@ from limpet.errors import InvalidPolicy
 from limpet.settings import Settings
 from proxies import Proxy
 from sessions.state import SessionState
-from sessions.stats import quantile
 
 #: A year.
 LONGEST: Final = 31_536_000
 MOST: Final = 10**9
 MOST_LEASES: Final = 1000
-#: Fields of a session's hash that `SessionInfo` is read from; see `limpet.keys`.
-FIELDS: Final = tuple("pdxnatmgvofubeqzywhrc")
-#: Those that every session has.
-_NOTHING: Final = {"p": "", "x": "0", "a": "0", "m": "0"}
 
 
 class Sticky(StrEnum):
@@ -135,121 +129,6 @@ class Lease:
     shared: bool
     created: bool
     moved: bool
-
-
-@dataclass(frozen=True, slots=True)
-class SessionInfo:
-    """A session as it is now; times are Unix seconds, 0 for none.
-
-    *errors* is the score at whose limit the session ends; *mean_ms* is over the
-    *measured* requests; *last_url* has no query. *renders* are pages in a browser, by
-    the bounds of their times in ms; *render_mean_ms* is what they took. Of a *damaged*
-    record nothing is known but its name: a program that is not ours wrote into it.
-    """
-
-    pool: str
-    session: str
-    proxy: str
-    generation: int
-    created: float
-    expires: float
-    max_age_at: float
-    idle_ttl: float
-    requests: int
-    leases: int
-    lease_until: float
-    next_use: float
-    rebinds: int
-    errors: float
-    sticky: Sticky
-    max_requests: int
-    max_leases: int
-    pooled: bool
-    state_version: int
-    measured: int
-    mean_ms: float
-    bytes: int
-    last_url: str
-    renders: dict[int, int]
-    render_mean_ms: float
-    damaged: bool = False
-
-    @property
-    def rendered(self) -> int:
-        """How many pages a browser has made for it."""
-        return sum(self.renders.values())
-
-    def render_ms(self, share: float) -> float:
-        """The time that *share* (0 to 1) of its pages in a browser stayed under."""
-        return quantile(self.renders, share)
-
-    @classmethod
-    def read(cls, pool: str, session: str, row: dict[str, str]) -> Self:
-        """Read the fields of a session's hash; see `limpet.keys`."""
-        try:
-            return cls._read(pool, session, row)
-        except (ValueError, IndexError, OverflowError):
-            return replace(cls._read(pool, session, _NOTHING), damaged=True)
-
-    @classmethod
-    def _read(cls, pool: str, session: str, row: dict[str, str]) -> Self:
-        if not row.keys() >= _NOTHING.keys():
-            raise ValueError
-
-        def at(name: str) -> float:
-            return int(float(row.get(name, 0))) / 1000
-
-        def count(name: str, absent: int = 0) -> int:
-            return int(row.get(name, absent))
-
-        flags, most, leases, _ = (row.get("o") or "srk-:0:1:0").split(":")
-        leased = at("d") > 0
-        measured = count("z")
-        return cls(
-            pool=pool,
-            session=session,
-            proxy=row.get("p", ""),
-            generation=count("g", 1),
-            created=at("a") - at("m"),
-            expires=at("x"),
-            max_age_at=at("a"),
-            idle_ttl=at("t"),
-            requests=count("n"),
-            leases=count("f", int(leased)),
-            lease_until=at("d"),
-            next_use=at("u"),
-            rebinds=int(row.get("b", "0:0").split(":")[1]),
-            errors=float(row.get("e", 0)),
-            sticky=Sticky.HARD if flags[0] == "h" else Sticky.SOFT,
-            max_requests=int(most),
-            max_leases=int(leases),
-            pooled=flags[3] == "p",
-            state_version=count("v"),
-            measured=measured,
-            mean_ms=round(int(row.get("q", 0)) / measured, 1) if measured else 0.0,
-            bytes=count("y"),
-            last_url=row.get("w", ""),
-            renders=_spread(row.get("h", "")),
-            render_mean_ms=round(count("r") / count("c"), 1) if count("c") else 0.0,
-        )
-
-
-def _spread(text: str) -> dict[int, int]:
-    """Read ``bound:count bound:count``."""
-    pairs = (one.partition(":") for one in text.split())
-    return {int(bound): int(number) for bound, _, number in pairs}
-
-
-@dataclass(frozen=True, slots=True)
-class Search:
-    """Sessions that were found; there may be more unless they are *complete*.
-
-    *cursor* is where to go on, 0 if there is no use in that.
-    """
-
-    infos: Sequence[SessionInfo]
-    complete: bool
-    cursor: int
 
 
 @dataclass(frozen=True, slots=True)

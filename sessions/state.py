@@ -96,3 +96,20 @@ def decode(version: int, blob: bytes | None, sealer: Sealer) -> SessionState:
         return SessionState(version, **json.loads(plain))
     except (zlib.error, ValueError, TypeError, RecursionError):
         raise StateUnreadable from None
+
+
+def sealed_anew(blob: bytes, sealer: Sealer) -> bytes:
+    """Seal what `encode` packed under the first key; itself, where it is so already.
+
+    Raises:
+        ConfigurationError: it is sealed, and no key of ours opens it.
+        StateUnreadable: it is none that this version wrote.
+    """
+    kind, plain = blob[:1], blob[1:]
+    if kind not in {b"J", b"Z", b"j", b"z"}:
+        raise StateUnreadable
+    if kind in b"jz":
+        if sealer.newest(plain):
+            return blob
+        plain = sealer.open_bytes(plain)
+    return kind.lower() + sealer.seal_bytes(plain)

@@ -1,7 +1,7 @@
 """What a pool holds, counted."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self, TypeVar
 
@@ -76,6 +76,27 @@ class PoolStats:
             damaged=tuple(sorted(damaged)),
         )
 
+    @classmethod
+    def together(cls, pool: str, parts: Sequence[Self], *, direct: bool) -> Self:
+        """Add up what the shards of *pool* hold; a *direct* one has one proxy."""
+        proxies = max if direct else sum
+        return cls(
+            pool=pool,
+            at_ms=max(one.at_ms for one in parts),
+            sessions=sum(one.sessions for one in parts),
+            expired_waiting=sum(one.expired_waiting for one in parts),
+            leases=sum(one.leases for one in parts),
+            warm=sum(one.warm for one in parts),
+            proxies_up=proxies(one.proxies_up for one in parts),
+            proxies_cooling=proxies(one.proxies_cooling for one in parts),
+            counters=_added(one.counters for one in parts),
+            times=_added(one.times for one in parts),
+            renders=_added(one.renders for one in parts),
+            lifetimes=_added(one.lifetimes for one in parts),
+            lived_ms=sum(one.lived_ms for one in parts),
+            damaged=tuple(sorted({name for one in parts for name in one.damaged})),
+        )
+
     def response_ms(self, share: float) -> float:
         """The response time that *share* (0 to 1) of all requests stayed under."""
         return quantile(self.times, share)
@@ -117,6 +138,15 @@ def _counts(
             # Any other name may be anything: it goes to pages that anybody may see.
             damaged.add(f"{key} {name if _OURS.fullmatch(name) else '?'}")
     return found
+
+
+def _added(parts: Iterable[Mapping[T, int]]) -> dict[T, int]:
+    """Add up counts by name."""
+    total: dict[T, int] = {}
+    for part in parts:
+        for name, count in part.items():
+            total[name] = total.get(name, 0) + count
+    return total
 
 
 def _power(name: str) -> int:

@@ -12,14 +12,14 @@ from redis.exceptions import NoScriptError
 from limpet.connection import STORE_ERRORS, as_text, store_error
 from limpet.errors import InvalidSelection
 from limpet.keys import POOL_NAME, POOLS
-from limpet.lines import Arg, send_all
+from limpet.lines import Arg, send, send_all
 from limpet.scripts import Script
 from proxies.health import HealthPolicy
 from proxies.strategies import dispatch, strategies
 from sessions.operation import Give, Tally, Want, luck, milliseconds, nonce
 from sessions.reads import NO_HASH, SessionReads
-from sessions.session import FIELDS, Reason
-from sessions.sweep import Sweep
+from sessions.session import Reason
+from sessions.stats import PoolStats
 
 
 @cache
@@ -58,7 +58,6 @@ class SessionStore(SessionReads):
             for name in ("acquire", "borrow", "move", "restore")
         }
         self._where = [self._keys.tag]
-        self._sweep = Sweep(client, self._keys)
 
     def acquire(self, session_id: str, want: Want) -> list[Any]:
         """Return the script's reply as it is."""
@@ -133,16 +132,12 @@ class SessionStore(SessionReads):
         return settled
 
     def expire(self, batch: int) -> list[Any]:
-        """Look at up to *batch* sessions whose time is over.
+        """Settle leases of dead holders, and look at sessions whose time is over.
 
-        Returns how many, how many were removed as idle and as too old, and the names of
-        those that cannot be.
+        Returns how many were settled, how many looked at, *batch* together at most; how
+        many were removed as idle and as too old, and the names of those that cannot be.
         """
-        try:
-            swept = self._sweep(batch)
-        except STORE_ERRORS as error:
-            raise store_error(error) from None
-        return swept or self._run(_script("expire"), [batch])
+        return self._run(_script("expire"), [batch])
 
     def measure(self, sample: int) -> list[int]:
         """Return {sessions, those sampled, bytes of those, proxies due}."""
@@ -158,17 +153,18 @@ class SessionStore(SessionReads):
         assert isinstance(ended, int)
         return ended
 
-    def stats(self) -> list[Any]:
-        return self._run(_script("stats"), [])
+    def stats(self) -> PoolStats:
+        return PoolStats.read(self._pool, self._run(_script("stats"), []))
 
     def page(
         self, start: int, count: int, *, last_first: bool
-    ) -> tuple[int, list[tuple[str, dict[str, str]]]]:
-        """Return how many sessions there are, and some, with their fields, in order."""
-        arguments: list[Arg] = [start, count, int(last_first), *FIELDS]
-        total, *found = self._run(_script("page"), arguments)
-        pairs = zip(found[::2], found[1::2], strict=True)
-        return total, [(as_text(name), _row(row)) for name, row in pairs]
+    ) -> tuple[list[int], list[tuple[str, dict[str, str]]]]:
+        """Return {sessions, expired, leases, now in ms}, and some with their fields."""
+        arguments: list[Arg] = [start, count, int(last_first)]
+        reply = self._run(_script("page"), arguments)
+        counts, names, rows = reply[:4], reply[4::2], reply[5::2]
+        found = zip(map(as_text, names), map(_row, rows), strict=True)
+        return counts, list(found)
 
     def put_state(self, session_id: str, version: int, state: bytes) -> list[Any]:
         """Return {status, version}."""
@@ -200,6 +196,10 @@ class SessionStore(SessionReads):
         version, blob = self._run(_script("state"), [session_id])
         return (None if version == b"-1" else int(version)), blob
 
+    def reseal(self, session_id: str, old: bytes, new: bytes) -> bool:
+        """Put *new* where *old* is; False when that is not there any more."""
+        return self._one(_script("reseal"), [session_id, old, new]) == 1
+
     def _wanted(self, want: Want) -> list[Arg]:
         if not want.selection.strategies <= self._sources.keys():
             known = ", ".join(sorted(self._sources))
@@ -221,17 +221,21 @@ class SessionStore(SessionReads):
             raise store_error(error) from None
 
 
-def _row(values: Any) -> dict[str, str]:
-    if not isinstance(values, list):
+def _row(record: bytes | int) -> dict[str, str]:
+    """Read what ``lua/page.lua`` says of one session."""
+    if isinstance(record, int):
         return dict(NO_HASH)
-    pairs = zip(FIELDS, values, strict=True)
-    return {name: as_text(value) for name, value in pairs if value is not None}
+    parts = iter(as_text(record).split("\n") if record else ())
+    try:
+        return dict(zip(parts, parts, strict=True))  # in pairs
+    except ValueError:  # a line feed in a value: it is none of ours
+        return dict(NO_HASH)
 
 
 def pool_names(client: Redis) -> list[str]:
     """The pools that exist, by name."""
     try:
-        found: Any = client.smembers(POOLS)
+        found = send(client, ["SMEMBERS", POOLS])
     except STORE_ERRORS as error:
         raise store_error(error) from None
     # What no pool can be called, something else has written there.

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError
+
 from limpet.errors import InvalidExport
 from limpet.keys import SESSION_ID
 from sessions.manager import SessionManager
@@ -43,14 +45,39 @@ _FIELDS: Final = {
     "w": re.compile(r"[^\x00-\x20\x7f]{0,64}"),
 }
 _NEEDED: Final = set("mxatn")
-_PARTS: Final = {
-    "cookies": list,
-    "origins": list,
-    "headers": dict,
-    "user_agent": str,
-    "metadata": dict,
-}
 _NAME: Final = re.compile(SESSION_ID)
+
+
+class _Cookie(BaseModel):
+    """What those who fetch need of a cookie; there may be more."""
+
+    name: str
+    value: str
+    domain: str
+    path: str = "/"
+    expires: FiniteFloat = -1
+
+
+class _Stored(BaseModel):
+    name: str
+    value: str
+
+
+class _Origin(BaseModel):
+    origin: str
+    localStorage: list[_Stored] = []  # noqa: N815 - Playwright's name
+
+
+class _State(BaseModel):
+    """What a `SessionState` may be made from."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    cookies: list[_Cookie] = []
+    origins: list[_Origin] = []
+    headers: dict[str, str] = {}
+    user_agent: str = ""
+    metadata: dict[str, Any] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +181,11 @@ def _check(number: int, entry: dict[str, Any]) -> None:
             _FIELDS[key].fullmatch(value) for key, value in entry["fields"].items()
         )
         fields = fields and int(entry["fields"]["x"]) <= int(entry["fields"]["a"])
-        fields = fields and all(
-            isinstance(part, _PARTS[name]) for name, part in entry["state"].items()
-        )
+        _State.model_validate(entry["state"])
+    except ValidationError as error:
+        wrong = error.errors(include_input=False, include_url=False)[0]
+        where = ".".join(str(part) for part in ("state", *wrong["loc"]))
+        raise InvalidExport(f"line {number}: {where}: {wrong['msg']}") from None
     except (KeyError, TypeError, ValueError, AttributeError):
         named = fields = False
     if not (named and fields):

@@ -14,12 +14,12 @@ local function ban(proxy, domain, least)
   redis.call("HSET", domain, proxy, (now + wait) .. ":" .. math.min(times + 1, 16))
   redis.call("PEXPIRE", domain, 2 * 86400000)
   -- For people who look at the proxy: the hundred that last longest.
-  local own = banned_by .. proxy
-  redis.call("ZADD", own, now + wait, string.sub(domain, #bans + 1))
+  local own, name = banned_by .. proxy, string.sub(domain, #bans + 1)
+  redis.call("ZADD", own, now + wait, name)
   redis.call("ZREMRANGEBYSCORE", own, "-inf", now)
   redis.call("ZREMRANGEBYRANK", own, 0, -101)
   redis.call("PEXPIRE", own, 2 * 86400000)
-  tell(proxy, "banned")
+  tell(proxy, "banned", "domain", name)
   redis.call("HINCRBY", counters, "bans", 1)
   local d = redis.call("HMGET", live .. proxy, "bans", "bans_since", "state")
   if not d[3] then return end

@@ -13,8 +13,9 @@ local function plain(mode, ends, cap)
   return stays and tonumber(ends) == 0 and tonumber(cap) == 0 and 1 or 0
 end
 
-local function tell(proxy, event)
-  redis.call("XADD", audit, "MAXLEN", "~", 50000, "*", "event", event, "proxy", proxy)
+local function tell(proxy, event, ...)
+  redis.call("XADD", audit, "MAXLEN", "~", 50000, "*", "event", event, "proxy", proxy,
+    ...)
 end
 
 -- Cool down, twice as long each time up to an hour, spread by luck (0..1) over the upper

@@ -42,7 +42,7 @@ local function expire(most)
     else
       gone[#gone + 1] = sid
       keys[#keys + 1] = key
-      if s[9] then keys[#keys + 1] = states .. sid end
+      if s[9] or not s[1] then keys[#keys + 1] = states .. sid end
       if s[1] then
         left[s[1]] = (left[s[1]] or 0) + 1
         local names = told[s[2] == s[4] and "max_age" or "idle"]

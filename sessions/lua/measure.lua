@@ -8,7 +8,7 @@
 --@include sessions/_keys
 
 local function bytes_of(key)
-  return redis.call("MEMORY", "USAGE", key, "SAMPLES", 5) or 0
+  return redis.call("MEMORY", "USAGE", key) or 0
 end
 
 local all = redis.call("ZCARD", expiry)

@@ -1,4 +1,4 @@
--- One bounded step of the clean-up: the leases of dead holders.
+-- The first half of sessions/expire alone: the leases of dead holders.
 -- KEYS: as in sessions/_keys
 -- ARGV: 1 batch
 -- Returns: how many were settled; as many as asked for means that there may be more

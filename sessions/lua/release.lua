@@ -8,9 +8,9 @@
 --       end the session, 16 how long a ban is at least, in ms, 17 of a page in a
 --       browser "ms bucket" of its time, or ""
 -- Returns: {"K", state version} kept; {"A", state version} already released by this very
---          token; {"V", state version} the state was not kept: it is another by now;
---          {"G", -1} the session is gone, the proxy is settled; {"S", -1} stale, nothing
---          was changed
+--          token, 0 if others came since; {"V", state version} the state was not kept, it
+--          is another by now; {"G", -1} the session is gone, the proxy is settled;
+--          {"S", -1} stale, nothing was changed
 
 --@include proxies/_clock
 --@include sessions/_keys
@@ -33,7 +33,8 @@ s.v = s.v or s.i
 
 if redis.call("ZREM", leases, token) == 0 then
   if not s.p then return {"G", -1} end
-  if s.i == incarnation and string.match(s.k, "%w*$") == nonce then return {"A", s.v} end
+  local place = string.find(s.k .. "-", "-" .. nonce .. "-", 1, true)
+  if s.i == incarnation and place then return {"A", place == 1 and s.v or "0"} end
   local before = redis.call("GET", answered .. token)
   -- A conflict is one again.
   if before then return {string.match(before, "^(%a):(.+)$")} end
@@ -46,9 +47,8 @@ if s.i ~= incarnation then
   redis.call("HINCRBY", counters, "stale", 1)
   return {"S", -1}
 end
-local o = options(s.o)
-local score, ends = judge(tonumber(s.e or 0), kind, tonumber(fault), tonumber(limit),
-  o.pooled)
+local o, was = options(s.o), tonumber(s.e or 0)
+local score, ends = judge(was, kind, tonumber(fault), tonumber(limit), o.pooled)
 if reason ~= "" or ends then
   remove(sid, s.p, reason ~= "" and reason or ends, bytes)
   return {"G", -1}
@@ -58,7 +58,7 @@ local left = o.leases > 1 and redis.call("HINCRBY", key, "f", -1) or 0
 --@include sessions/_note
 set("x", o.renew and math.min(now + s.t, s.a) or s.x)
 if left == 0 then set("d", 0) end
-if o.leases == 1 then set("k", "-" .. nonce) end
+if o.leases == 1 then set("k", string.match("-" .. s.k, string.rep("%-?%w*", 4))) end
 if o.delay > 0 then set("u", now + o.delay) end
 if ms ~= "" then set("q", (s.q or 0) + ms) set("z", (s.z or 0) + 1) end
 if bytes ~= "0" then set("y", (s.y or 0) + bytes) end

@@ -8,6 +8,7 @@ from redis import Redis
 
 from limpet.errors import NoProxyAvailable
 from limpet.keys import Keys
+from limpet.settings import Settings
 from proxies import HealthPolicy, Outcome, ProxyPool, ProxyRecord, Tried
 from sessions import SessionManager
 
@@ -225,6 +226,20 @@ def test_the_first_request_sets_the_average_and_later_ones_move_it(
     assert status.response_ms == 120.0
     assert (status.started, status.done, status.inflight) == (2, 2, 0)
     assert (status.bytes, status.success) == (2000, 1.0)
+
+
+def test_how_much_the_newest_request_counts_is_a_setting(
+    manager_of: Managers, pool: ProxyPool
+) -> None:
+    health = HealthPolicy.of(Settings(proxy_ema_alpha=0.5))
+    manager = manager_of(health=health)
+    manager.release(manager.acquire("s", hold=30), Outcome.OK, elapsed=0.1)
+    then = manager.acquire("s", hold=30)
+    manager.release(then, Outcome.OK, elapsed=0.2)
+
+    [status] = pool.status([ProxyRecord(then.proxy)])
+
+    assert status.response_ms == 150.0
 
 
 def test_a_probe_that_says_nothing_makes_the_next_one_wait_a_little(

@@ -75,3 +75,25 @@ def test_a_job_that_waits_is_told_of_once(manager_of: Managers, redis: Redis) ->
     told = [event for event in events(redis) if event.startswith("refused")]
     assert told == ["refused another pool_full"]
     assert manager.stats().counters["pool_full"] == 5
+
+
+def test_the_audit_is_bounded(
+    manager: SessionManager, redis: Redis, pool: ProxyPool, records: list[ProxyRecord]
+) -> None:
+    manager.acquire("s", hold=30)
+    with redis.pipeline(transaction=False) as pipe:
+        for _ in range(51_000):
+            pipe.xadd(KEYS.audit, {"event": "old"})
+        pipe.execute()
+
+    manager.close("s")
+    after_a_session = redis.xlen(KEYS.audit)
+    with redis.pipeline(transaction=False) as pipe:
+        for _ in range(2000):
+            pipe.xadd(KEYS.audit, {"event": "old"})
+        pipe.execute()
+    pool.set_mode(records[0].id, "disabled")
+
+    # Redis drops whole nodes of the stream, of 100 events each.
+    assert 50_000 <= after_a_session <= 50_200
+    assert 50_000 <= redis.xlen(KEYS.audit) <= 50_200

@@ -152,6 +152,28 @@ def test_a_release_is_known_again_after_many_others(manager_of: Managers) -> Non
     assert manager.stats().counters.get("stale", 0) == 0
 
 
+def test_a_release_is_known_again_after_the_next_three_leases(
+    manager_of: Managers,
+) -> None:
+    manager = manager_of()
+    mine = manager.acquire("s", hold=30)
+    version = manager.release(mine, Outcome.OK, patch=PATCH)
+    assert manager.release(mine, Outcome.OK, patch=PATCH) == version
+
+    for number in range(3):
+        lease = manager.acquire("s", hold=30)
+        # It does not say that the state is its own, which somebody may have replaced.
+        assert manager.release(mine, Outcome.OK, patch=PATCH) == 0
+        manager.release(lease, Outcome.OK, patch={"metadata": {"by": number}})
+        assert manager.release(mine, Outcome.OK, patch=PATCH) == 0
+
+    state = manager.state("s")
+    assert state
+    assert state.metadata == {"by": 2}
+    assert manager.stats().counters.get("stale", 0) == 0
+    assert sum(manager.stats().times.values()) == 0
+
+
 def test_a_conflict_is_one_when_its_reply_is_lost(
     server: "Server", hasty: SessionManager, frozen: Callable[..., Any]
 ) -> None:

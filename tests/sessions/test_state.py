@@ -1,5 +1,6 @@
 """What a session carries: kept whole, kept small, sealed, and never overwritten."""
 
+import json
 import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -139,6 +140,25 @@ def test_keys_rotate(manager_of: Managers) -> None:
     assert lease.state.cookies == WHOLE["cookies"]
     with pytest.raises(ConfigurationError, match="LIMPET_STATE_KEYS"):
         old.state("s")
+
+
+@pytest.mark.parametrize("sealer", [Sealer(), Sealer([KEY])])
+def test_a_state_of_many_cookies_is_kept_compressed(sealer: Sealer) -> None:
+    names = random.Random(7).randbytes(16).hex()
+    cookies = [
+        {"name": f"{n}", "value": names, "domain": "shop.example", "path": "/"}
+        for n in range(200)
+    ]
+
+    few = encode(SessionState(cookies=cookies[:1]), sealer)
+    many = encode(SessionState(cookies=cookies), sealer)
+
+    assert few
+    assert many
+    # A sealed text is a third longer.
+    assert len(many) < len(json.dumps(cookies)) / 4
+    assert few[:1] in b"Jj"
+    assert decode(1, many, sealer).cookies == cookies
 
 
 def test_a_state_that_is_too_large_is_refused(manager: SessionManager) -> None:

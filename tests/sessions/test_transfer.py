@@ -172,7 +172,7 @@ def test_whatever_a_session_lived_through_its_export_can_be_imported(
     after = manager.get("s")
     assert after is not None
     assert done.restored == 1
-    assert replace(after, proxy="") == replace(before, proxy="")
+    assert after._replace(proxy="") == before._replace(proxy="")
     found = manager.state("s")
     assert found is not None
     assert state is not None

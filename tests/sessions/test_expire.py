@@ -1,4 +1,4 @@
-"""Sessions whose time is over are removed without a script, and as by the script."""
+"""What a step of the clean-up leaves, and what it makes of damaged data."""
 
 import json
 from typing import TYPE_CHECKING, Any
@@ -6,19 +6,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from limpet.keys import Keys
-from limpet.scripts import Script
 from proxies import Outcome, ProxyPool, ProxyRecord
 from proxies.store import ProxyStore
 from sessions.store import SessionStore
-from sessions.sweep import Sweep
 
 if TYPE_CHECKING:
     from tests.sessions.conftest import Server
 
 KEYS = Keys("default")
 PAST = 1_000
-#: What a session's removal leaves, and what is there of those that stay.
-LEFT = (KEYS.counters, KEYS.lifetimes, KEYS.expiry, KEYS.warm, KEYS.warm_next)
 
 
 def _crowd(client: Any, records: list[ProxyRecord]) -> list[str]:
@@ -56,25 +52,8 @@ def _crowd(client: Any, records: list[ProxyRecord]) -> list[str]:
     return [name.decode() for name in client.zrange(KEYS.expiry, 0, -1)]
 
 
-def _all(client: Any, names: list[str]) -> dict[str, Any]:
-    """Return all that a clean-up may change."""
-    found: dict[str, Any] = {
-        key.decode(): client.hget(key, "sessions")
-        for key in client.scan_iter(f"{KEYS.live}*")
-    }
-    keys = [*LEFT]
-    keys += [key(name) for name in names for key in (KEYS.session, KEYS.state)]
-    for key in keys:
-        kind = client.type(key)
-        if kind == b"hash":
-            found[key] = client.hgetall(key)
-        elif kind == b"zset":
-            found[key] = client.zrange(key, 0, -1, withscores=True)
-        else:
-            found[key] = kind
-    events = [fields for _, fields in client.xrange(KEYS.audit)]
-    found["events"] = sorted(map(_told, events), key=str)
-    return found
+def _events(client: Any) -> list[dict[bytes, bytes]]:
+    return [fields for _, fields in client.xrange(KEYS.audit)]
 
 
 def _told(event: dict[bytes, bytes]) -> dict[str, Any]:
@@ -84,48 +63,64 @@ def _told(event: dict[bytes, bytes]) -> dict[str, Any]:
     return told
 
 
-def test_a_sweep_leaves_what_the_script_leaves(
+def test_what_is_over_leaves_counts_and_figures_and_nothing_else(
     server: "Server", records: list[ProxyRecord]
 ) -> None:
     client: Any = server.client
     names = _crowd(client, records)
-    by_script = Script("sessions", "expire")(client, [KEYS.tag], [50])
-    expected = _all(client, names)
-    client.flushall()
-    names = _crowd(client, records)
+    homes = {name: client.hget(KEYS.session(name), "p") for name in names}
 
-    by_us = Sweep(client, KEYS)(50)
+    assert SessionStore(client, "default").expire(50) == [0, 12, 7, 3, []]
 
-    assert by_us == by_script == [12, 7, 3, []]
-    assert _all(client, names) == expected
-    [(survivor, ends)] = client.zrange(KEYS.expiry, 0, -1, withscores=True)
-    assert (survivor, ends) == (b"s08", 9_999_999_999_999)
+    assert client.zrange(KEYS.expiry, 0, -1, withscores=True) == [
+        (b"s08", 9_999_999_999_999)
+    ]
+    keys = [key(name) for name in names for key in (KEYS.session, KEYS.state)]
+    assert [key for key in keys if client.exists(key)] == [KEYS.session("s08")]
+    assert not client.exists(KEYS.warm, KEYS.warm_next)
+    live = [client.hget(KEYS.live_proxy(one.id), "sessions") for one in records[:4]]
+    assert live == [b"1", b"0", b"0", b"0"]
+    assert client.hgetall(KEYS.counters) == {
+        b"closed_idle": b"7",
+        b"closed_max_age": b"3",
+    }
+    told = {event["reason"]: event for event in map(_told, _events(client))}
+    assert sorted(told) == ["idle", "max_age"]
+    # Sessions of one job are counted, and not told.
+    assert told["max_age"]["sessions"] == "s00 s05 s10"
+    assert told["idle"]["sessions"] == "s01 s02 s04 s06 s07 s11"
+    [first, *_] = told["max_age"]["ended"]
+    figures = ["1000", "0", "1000", "1000", "7", "2", "4321", "s00"]
+    assert first == [homes["s00"].decode(), *figures]
+    lives = client.hgetall(KEYS.lifetimes)
+    assert sum(int(count) for name, count in lives.items() if name != b"sum") == 9
 
 
-class Meddled(Sweep):
-    """Somebody else uses a session just before the transaction."""
-
-    def _commands(self, plan: Any) -> Any:
-        self._client.hset(self._keys.session("s05"), "x", 9_999_999_999_999)
-        return super()._commands(plan)
-
-
-def test_nothing_is_removed_when_somebody_used_one_meanwhile(
+def test_leases_and_sessions_share_a_batch(
     server: "Server", records: list[ProxyRecord]
 ) -> None:
-    names = _crowd(server.client, records)
-    server.client.hset(KEYS.session("s05"), "x", 9_999_999_999_999)
-    before = _all(server.client, names)
+    ProxyPool(ProxyStore(server.client, "default")).publish(records)
+    manager = server.manager()
+    for number in range(4):
+        manager.release(manager.acquire(f"over{number}", hold=30))
+    for number in range(3):
+        manager.acquire(f"dead{number}", hold=30)
+    for number in range(4):
+        server.client.hset(KEYS.session(f"over{number}"), "x", PAST)
+        server.client.zadd(KEYS.expiry, {f"over{number}": PAST})
+    held: Any = server.client.zrange(KEYS.leases, 0, -1)
+    server.client.zadd(KEYS.leases, dict.fromkeys(held, PAST))
 
-    assert Meddled(server.client, KEYS)(50) is None
+    steps = [manager.expire(5) for _ in range(2)]
 
-    assert _all(server.client, names) == before
-    # The store goes on by the script, and the connection watches nothing any more.
-    assert SessionStore(server.client, "default").expire(50)[:3] == [12, 7, 2]
+    assert [(one.leases, one.sessions, one.more) for one in steps] == [
+        (3, 2, True),
+        (0, 2, False),
+    ]
 
 
 @pytest.mark.parametrize("damage", ["type", "number", "missing", "text", "far"])
-def test_a_record_that_makes_no_sense_is_for_the_script(
+def test_a_record_that_makes_no_sense_hides_no_other(
     server: "Server", records: list[ProxyRecord], damage: str
 ) -> None:
     client: Any = server.client
@@ -143,9 +138,7 @@ def test_a_record_that_makes_no_sense_is_for_the_script(
     else:
         client.hset(key, "p", b"\xff\xfe")
 
-    assert Sweep(client, KEYS)(50) is None
-
-    seen, idle, old, stuck = SessionStore(client, "default").expire(50)
+    _, seen, idle, old, stuck = SessionStore(client, "default").expire(50)
     assert seen == 12
     assert idle + old + len(stuck) == 10
     # A proxy whose name is no text is as good as one that is gone.
@@ -165,7 +158,7 @@ def test_a_proxy_that_was_removed_is_forgotten_with_its_last_session(
     client.hset(KEYS.session("s"), "x", PAST)
     client.zadd(KEYS.expiry, {"s": PAST})
 
-    assert Sweep(client, KEYS)(50) == [1, 1, 0, []]
+    assert SessionStore(client, "default").expire(50) == [0, 1, 1, 0, []]
 
     assert not client.exists(KEYS.live_proxy(home.decode()))
 
@@ -186,9 +179,8 @@ def test_one_that_was_not_forgotten_since_the_cleaner_died_is_found(
     assert not redis.exists(KEYS.live_proxy(lost))
 
 
-@pytest.mark.parametrize("by", ["sweep", "script"])
 def test_counts_that_are_damaged_keep_no_session_alive(
-    server: "Server", records: list[ProxyRecord], by: str
+    server: "Server", records: list[ProxyRecord]
 ) -> None:
     client: Any = server.client
     _crowd(client, records)
@@ -196,13 +188,9 @@ def test_counts_that_are_damaged_keep_no_session_alive(
     client.set(KEYS.lifetimes, "no hash")
     client.hset(KEYS.live_proxy(records[0].id), "sessions", "some")
 
-    if by == "sweep":
-        assert Sweep(client, KEYS)(50) == [12, 7, 3, []]
-    else:
-        found = Script("sessions", "expire")(client, [KEYS.tag], [50])
-        assert found == [12, 7, 3, []]
+    assert SessionStore(client, "default").expire(50) == [0, 12, 7, 3, []]
 
     assert client.zrange(KEYS.expiry, 0, -1) == [b"s08"]
     assert client.hget(KEYS.counters, "closed_max_age") == b"3"
-    told = [_told(fields) for _, fields in client.xrange(KEYS.audit)]
+    told = [_told(fields) for fields in _events(client)]
     assert sorted(event["reason"] for event in told) == ["idle", "max_age"]
