@@ -8,7 +8,7 @@ from celery import Celery
 from kombu.exceptions import ChannelError, OperationalError
 
 from limpet.errors import StoreUnavailable
-from limpet.names import QUEUES
+from limpet.names import INBOX_QUEUE, QUEUES
 
 #: Seconds that workers have to answer in, all of which it takes: a broadcast has no
 #: last answer.
@@ -27,8 +27,11 @@ def queue_lengths(app: Celery, timeout: float) -> dict[str, int]:
 
 def lengths(connection: Any) -> dict[str, int]:
     """Return how many messages wait in each queue, asking over *connection*."""
-    found = dict.fromkeys(QUEUES, 0)
     channel = connection.default_channel
+    if hasattr(channel, "sizes"):  # our transport: all in one trip
+        sizes: dict[str, int] = channel.sizes(QUEUES)
+        return sizes
+    found = dict.fromkeys(QUEUES, 0)
     for name in QUEUES:
         # RabbitMQ closes the channel that asks for a queue which is not there.
         if not getattr(channel, "is_open", True):
@@ -48,6 +51,24 @@ def workers(app: Celery, timeout: float) -> int:
     with _connection(app, timeout) as connection:
         ping: Any = app.control.ping
         return len(ping(timeout=min(_PING, timeout / 2), connection=connection))
+
+
+def takers(app: Celery, timeout: float) -> list[str]:
+    """Return the names of those workers that take from queues of ours.
+
+    They have *timeout* seconds to answer in; who is on the same broker for another
+    program is not meant.
+
+    Raises:
+        StoreUnavailable: the broker did not answer.
+    """
+    with _connection(app, timeout) as connection:
+        asked = app.control.inspect(timeout=timeout, connection=connection)
+        found: dict[str, Any] = asked.active_queues() or {}
+    ours = {*QUEUES} - {INBOX_QUEUE}
+    return sorted(
+        name for name, queues in found.items() if ours & {one["name"] for one in queues}
+    )
 
 
 @contextmanager

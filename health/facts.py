@@ -38,7 +38,8 @@ class Facts:
     *beat_age* is the seconds since beat was heard of. *upkeep* has for each task, as it
     is called in the schedule, the seconds since it last went well, or could have begun
     to; tasks are left out that no beat has ever had to send. *damaged* names what is
-    stored and cannot be read.
+    stored and cannot be read. *redis_room* is how many MB of how many Redis uses, where
+    it has a limit.
     """
 
     redis: str
@@ -50,3 +51,4 @@ class Facts:
     pools: tuple[PoolFacts, ...] | None
     upkeep: Mapping[str, float] = field(default_factory=dict)
     damaged: tuple[str, ...] = ()
+    redis_room: tuple[float, float] | None = None

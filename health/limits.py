@@ -28,6 +28,7 @@ class Limits:
     snapshot_age: float | None = 300
     cleanup_failures: float = 5
     proxies: float = 20
+    redis_memory: float = 90
     memory_mb: float | None = 100
     upkeep: Mapping[str, float] = field(default_factory=dict)
 
@@ -43,6 +44,7 @@ class Limits:
             snapshot_age=max(oldest, missed * between) if between else None,
             cleanup_failures=settings.health_max_cleanup_failures_percent,
             proxies=settings.health_min_proxies_percent,
+            redis_memory=settings.health_max_redis_memory_percent,
             memory_mb=settings.session_max_memory_mb or None,
             upkeep={
                 entry.name: max(_LEAST, missed * gaps[entry.task])

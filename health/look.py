@@ -29,6 +29,7 @@ class Look:
 
     *at* is the server's time, in Unix seconds as all the others. The beat that is or
     was active has been so since *beat_since*. *damaged* names all that cannot be read.
+    *room* is the bytes in use that count towards Redis' limit, and that limit.
     """
 
     at: float
@@ -37,6 +38,7 @@ class Look:
     beat_at: float | None
     beat_since: float | None = None
     damaged: tuple[str, ...] = ()
+    room: tuple[int, int] | None = None
 
     def waits_since(self, task: str) -> float | None:
         """Return since when *task* should have gone well.

@@ -5,20 +5,22 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
+from functools import partial
 from typing import Generic, TypeVar
+
+from health.crew import CREW
 
 T = TypeVar("T")
 
 
 class Question(Generic[T]):
-    """One question, asked in a thread of its own and never twice at once.
+    """One question, asked in a thread and never twice at once.
 
     A server that is frozen keeps one thread waiting, however often it is asked, and
     that thread does not keep the process from ending.
     """
 
-    def __init__(self, name: str, ask: Callable[[], T]) -> None:
-        self._name = name
+    def __init__(self, ask: Callable[[], T]) -> None:
         self._ask = ask
         self._lock = threading.Lock()
         self._pending: Future[T] | None = None
@@ -28,12 +30,7 @@ class Question(Generic[T]):
         with self._lock:
             if self._pending is None or self._pending.done():
                 self._pending = Future()
-                threading.Thread(
-                    target=self._run,
-                    args=(self._pending,),
-                    name=f"health-{self._name}",
-                    daemon=True,
-                ).start()
+                CREW.do(partial(self._run, self._pending))
             return self._pending
 
     def _run(self, answer: Future[T]) -> None:

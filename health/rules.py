@@ -24,9 +24,28 @@ def judge(facts: Facts, limits: Limits) -> Report:
     return Report(tuple(check for rule in RULES for check in rule(facts, limits)))
 
 
-def _redis(facts: Facts, _limits: Limits) -> Iterator[Check]:
-    advice = "Start Redis or free it; jobs wait and nothing is lost meanwhile."
-    yield _server("redis", facts.redis, Status.DOWN, advice)
+def _redis(facts: Facts, limits: Limits) -> Iterator[Check]:
+    if facts.redis or facts.redis_room is None:
+        advice = "Start Redis or free it; jobs wait and nothing is lost meanwhile."
+        yield _server("redis", facts.redis, Status.DOWN, advice)
+        return
+    used, room = facts.redis_room
+    share = 100 * used / room
+    status = Status.DOWN if used >= room else _above(share, limits.redis_memory)
+    yield Check(
+        "redis",
+        status,
+        f"{used:,.0f} of {room:,.0f} MB in use, at most {limits.redis_memory:g} %"
+        if status.rank
+        else "answers",
+        value=round(share, 1),
+        limit=limits.redis_memory,
+        advice=_when(
+            status,
+            "Give it more memory (maxmemory), or lower SESSION_MAX_MEMORY_MB: a full "
+            "one takes no new session.",
+        ),
+    )
 
 
 def _broker(facts: Facts, _limits: Limits) -> Iterator[Check]:

@@ -66,19 +66,16 @@ class Survey:
         self._limits = Limits.of(settings)
         self._gaps = gaps_of(settings)
         self._settings = settings
-        self._redis = Question("redis", self._look)
-        self._sql = Question("sql", lambda: _sql(settings))
-        self._queues = Question(
-            "queues", queues or (lambda: broker.queue_lengths(app, timeout))
-        )
-        self._workers = Question(
-            "workers", workers or (lambda: broker.workers(app, timeout))
-        )
+        self._redis = Question(self._look)
+        self._sql = Question(lambda: _sql(settings))
+        self._queues = Question(queues or (lambda: broker.queue_lengths(app, timeout)))
+        self._workers = Question(lambda: broker.workers(app, timeout))
+        self._counted = workers
 
     @cached_property
     def _store(self) -> HealthStore:
         # Made by who asks: a cluster's client talks to it at once.
-        return HealthStore(impatient_redis(self._settings))
+        return HealthStore(impatient_redis(self._settings), self._settings)
 
     def _look(self) -> Look:
         return self._store.look()
@@ -88,22 +85,25 @@ class Survey:
         until = time.monotonic() + self._timeout
         # All at once: each may need the whole time.
         redis_asked, queues_asked = self._redis.put(), self._queues.put()
-        workers_asked, sql_asked = self._workers.put(), self._sql.put()
+        sql_asked = self._sql.put()
+        workers_asked = None if self._counted else self._workers.put()
         redis = _told(redis_asked, until, "Redis")
         queues = _told(queues_asked, until, "the broker")
-        workers = _told(workers_asked, until, "the broker")
+        told = _told(workers_asked, until, "the broker") if workers_asked else None
+        workers = told.answer if told else self._counted and self._counted()
         sql = _told(sql_asked, until, "the database")
         look = redis.answer
         facts = Facts(
             redis=redis.trouble,
             broker=queues.trouble,
             sql=sql.trouble or sql.answer or "",
-            workers=None if queues.trouble else workers.answer,
+            workers=None if queues.trouble else workers,
             beat_age=_age(look, look.beat_at) if look else None,
             cleanup=_cleanup(look) if look else None,
             pools=tuple(_pool(look, one) for one in look.pools) if look else None,
             upkeep=_upkeep(look) if look else {},
             damaged=look.damaged if look else (),
+            redis_room=_room(look) if look else None,
         )
         report = judge(facts, self._limits)
         return Seen(report, facts, look, queues.answer, self._gaps)
@@ -133,6 +133,10 @@ def _told(asked: Future[T], until: float, who: str) -> _Told[T]:
 
 def _age(look: Look, then: float | None) -> float | None:
     return None if then is None else max(0.0, look.at - then)
+
+
+def _room(look: Look) -> tuple[float, float] | None:
+    return look.room and (look.room[0] / _MB, look.room[1] / _MB)
 
 
 def _cleanup(look: Look) -> Runs:

@@ -30,6 +30,7 @@ from history.tables import AuditRow, ClosedRow, PoolSnapshotRow, SystemSnapshotR
 from history.tables import figures as tables
 from history.tables.cursor import Overtaken, moving, position
 from history.tables.writing import Values, insert
+from limpet.shards import MOST_SHARDS
 
 #: Entries of one transaction; one that tells of a clean-up makes 50 rows.
 BATCH: Final = 500
@@ -71,18 +72,31 @@ class Drain:
 
     def audit(self, pool: str) -> Drained:
         """Move events of a pool, and write the sessions that they say have ended."""
+        shards = self._store.shards.of(pool)
+        parts = [self._audit(pool, *one) for one in enumerate(shards)]
+        return Drained(
+            sum(part.entries for part in parts),
+            more=any(part.more for part in parts),
+            gap=any(part.gap for part in parts),
+            damaged=sum(part.damaged for part in parts),
+        )
 
+    def _audit(self, pool: str, number: int, shard: str) -> Drained:
         def write(session: Session, entries: Sequence[Entry]) -> list[str]:
             ours, damaged = events.sound(entries)
+            if shard != pool:
+                ours = [(_of_shard(key, number), said) for key, said in ours]
             insert(session, AuditRow, events.audit_rows(pool, ours, self._names))
             insert(session, ClosedRow, events.closed_rows(pool, ours, self._names))
             return damaged
 
         def gap(session: Session, after: str, first: Entry) -> None:
+            if shard != pool:
+                first = (_of_shard(first[0], number), first[1])
             insert(session, AuditRow, [events.gap_row(pool, after, first)])
 
-        stream = audit_of(pool)
-        done, last = self._step(stream, f"audit:{pool}", write, gap)
+        stream = audit_of(shard)
+        done, last = self._step(stream, f"audit:{shard}", write, gap)
         if done.gap:
             # Loud: it is in the log, in the history, and in a counter of the pool.
             self._store.count(pool, "audit_gaps", 1)
@@ -165,3 +179,12 @@ class Drain:
                 log.error("history_damaged", stream=stream, entries=damaged[:_TOLD])
             moved = len(found.entries)
             return Drained(moved, found.more, found.gap, len(damaged)), last
+
+
+def _of_shard(entry_id: str, number: int) -> str:
+    """Return what an entry is called in SQL, where no two of a pool are called alike.
+
+    Each shard numbers its own of one ms.
+    """
+    ms, seq = moment(entry_id)
+    return f"{ms}-{seq * MOST_SHARDS + number}"

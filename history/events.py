@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from history.names import Names
-from history.store import LATEST, Entry, moment
+from history.store import LATEST, Entry, moment, storable
 from history.tables.writing import Values, utc
 
 #: Fields of an event that have columns of their own, or make rows of their own.
@@ -25,7 +25,7 @@ def sound(entries: Sequence[Entry]) -> tuple[list[Entry], list[str]]:
     found, damaged = [], []
     for entry in entries:
         key, fields = entry
-        if "event" in fields and moment(key)[0] <= LATEST:
+        if "event" in fields and storable(key):
             found.append(entry)
         else:
             damaged.append(key)

@@ -7,7 +7,7 @@ from typing import Annotated, Final, Self, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from history.store import LATEST, Entry, moment
+from history.store import LATEST, Entry, moment, storable
 from history.totals import Count, Counts, Totals
 from limpet.upkeep import Record
 from proxies.census import Census
@@ -145,11 +145,10 @@ def read_system(entry: Entry) -> SystemFigures:
 
 def _read(kind: TypeAdapter[T], entry: Entry) -> T:
     key, fields = entry
-    at_ms, _ = moment(key)
-    if at_ms > LATEST:
+    if not storable(key):
         raise DamagedEntry(key)
     try:
         found = kind.validate_json(fields.get("json", ""))
     except ValidationError:
         raise DamagedEntry(key) from None
-    return replace(found, at_ms=at_ms)
+    return replace(found, at_ms=moment(key)[0])

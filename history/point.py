@@ -16,7 +16,8 @@ class Point:
     *failover_rate* is failovers for each session that lived in it. Of *active*,
     *leased* and *expired_waiting* it is the mean over *samples* snapshots, and
     *active_max* the most. *proxies* and the sessions on each are the last snapshot's.
-    *response* is in ms, *lifetime* in seconds, of the sessions that ended.
+    *response* is in ms, *lifetime* in seconds, of the sessions that ended; *render* is
+    of pages in a browser, in ms.
     """
 
     at: float
@@ -46,6 +47,7 @@ class Point:
     no_proxy: int
     response: Spread
     lifetime: Spread
+    render: Spread
 
     @classmethod
     def over(cls, snapshots: Sequence[PoolFigures], before: PoolFigures | None) -> Self:
@@ -87,6 +89,7 @@ class Point:
             no_proxy=done.no_proxy,
             response=done.response,
             lifetime=done.lifetime,
+            render=done.render,
         )
 
 

@@ -1,14 +1,25 @@
 """The history that Redis holds until it is in SQL: streams, read and trimmed."""
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from redis import Redis, RedisCluster
 
 from limpet.connection import STORE_ERRORS, as_text, store_error
+from limpet.errors import StoreDamaged
 from limpet.keys import SYSTEM, Keys
+from limpet.lines import Command, send, send_all
 from limpet.scripts import Script
+from limpet.shards import (
+    MOST_SHARDS,
+    NO_SHARDS,
+    Shards,
+    next_cursor,
+    shard_of,
+    split_cursor,
+)
 
 _COPY: Final = Script("history", "copy")
 _WAITING: Final = Script("history", "waiting")
@@ -18,6 +29,9 @@ SNAPSHOTS_KEPT: Final = 1440
 _EVENTS_KEPT: Final = 50_000
 #: No time in Unix ms is later: it is in the year 2286, and SQL holds it.
 LATEST: Final = 10**13 - 1
+#: No entry of ours has a higher number within its ms; SQL holds it, whichever of the
+#: shards it is of. A clock that was put back has Redis number on, but not as far.
+_HIGHEST: Final = (2**31 - 1) // MOST_SHARDS - 1
 #: Before the first entry of any stream.
 START: Final = "0-0"
 
@@ -42,8 +56,9 @@ class Waiting:
 class HistoryStore:
     """Redis; raises `StoreUnavailable` when it does not do its work."""
 
-    def __init__(self, client: Redis) -> None:
+    def __init__(self, client: Redis, shards: Shards = NO_SHARDS) -> None:
         self._client = client
+        self.shards = shards
 
     # --- streams ----------------------------------------------------------------
 
@@ -59,23 +74,32 @@ class HistoryStore:
         return made.decode()
 
     def note(self, pool: str, event: Mapping[str, str]) -> None:
-        """Append an audit event that no script has told."""
+        """Append an audit event that no script has told, to the first shard."""
         try:
             # Their types are invariant: a mapping of text is none of theirs.
             fields: Any = dict(event)
             self._client.xadd(
-                Keys(pool).audit, fields, maxlen=_EVENTS_KEPT, approximate=True
+                self._first(pool).audit, fields, maxlen=_EVENTS_KEPT, approximate=True
             )
         except STORE_ERRORS as error:
             raise store_error(error) from None
 
     def newest(self, stream: str) -> Entry | None:
         """Return the last entry, `None` of an empty stream."""
+        [found] = self.newest_of([stream])
+        if isinstance(found, StoreDamaged):
+            raise found
+        return found
+
+    def newest_of(self, streams: Sequence[str]) -> list[Entry | StoreDamaged | None]:
+        """Return the last entry of each, in one trip; what is no stream is told."""
+        asked: list[Command] = [
+            ["XREVRANGE", stream, "+", "-", "COUNT", 1] for stream in streams
+        ]
         try:
-            found: Any = self._client.xrevrange(stream, count=1)
+            return [_last(reply) for reply in send_all(self._client, asked)]
         except STORE_ERRORS as error:
             raise store_error(error) from None
-        return _entry(*found[0]) if found else None
 
     def between(self, stream: str, since_ms: int, most: int) -> list[Entry]:
         """Return up to *most* of the newest entries since then, the oldest first."""
@@ -118,7 +142,7 @@ class HistoryStore:
     def count(self, pool: str, counter: str, number: int) -> None:
         """Add to one of the pool's counters."""
         try:
-            self._client.hincrby(Keys(pool).counters, counter, number)
+            self._client.hincrby(self._first(pool).counters, counter, number)
         except STORE_ERRORS as error:
             raise store_error(error) from None
 
@@ -137,27 +161,51 @@ class HistoryStore:
 
         Of a cluster it is the sum over its primaries.
         """
+        each = self._memories()
+        used = sum(int(one["used_memory"]) for one in each)
+        return used, sum(int(one.get("maxmemory", 0)) for one in each)
+
+    def fullest(self) -> tuple[int, int] | None:
+        """Return the bytes that count towards the limit, and that limit.
+
+        Of the primary that is nearest to it; `None` where none has one, or where keys
+        are dropped before it is reached.
+        """
+        found = [
+            (
+                int(one["used_memory"]) - int(one.get("mem_not_counted_for_evict", 0)),
+                most,
+            )
+            for one in self._memories()
+            if (most := int(one.get("maxmemory", 0)))
+            and one.get("maxmemory_policy", "noeviction") == "noeviction"
+        ]
+        return max(found, key=lambda one: one[0] / one[1], default=None)
+
+    def _memories(self) -> list[Mapping[str, Any]]:
         client: Any = self._client
         try:
             if isinstance(client, RedisCluster):
                 nodes = client.info("memory", target_nodes=RedisCluster.PRIMARIES)
-                each = [nodes] if "used_memory" in nodes else list(nodes.values())
-            else:
-                each = [client.info("memory")]
+                return [nodes] if "used_memory" in nodes else list(nodes.values())
+            return [_facts(send(client, ["INFO", "memory"]))]
         except STORE_ERRORS as error:
             raise store_error(error) from None
-        used = sum(int(one["used_memory"]) for one in each)
-        return used, sum(int(one.get("maxmemory", 0)) for one in each)
 
     # --- sessions ---------------------------------------------------------------
 
     def scan(self, pool: str, cursor: int, count: int) -> tuple[int, list[str]]:
         """Return about *count* names of sessions and where to go on, 0 at the end."""
+        shards = self.shards.of(pool)
+        number, inner = split_cursor(cursor, len(shards))
         try:
-            reply: Any = self._client.zscan(Keys(pool).expiry, cursor, count=count)
+            reply: Any = self._client.zscan(
+                Keys(shards[number]).expiry, inner, count=count
+            )
         except STORE_ERRORS as error:
             raise store_error(error) from None
-        return int(reply[0]), [as_text(name) for name, _ in reply[1]]
+        names = [as_text(name) for name, _ in reply[1]]
+        return next_cursor(number, int(reply[0]), len(shards)), names
 
     def copies(
         self, pool: str, known: dict[str, str]
@@ -168,20 +216,29 @@ class HistoryStore:
         Fields are empty where there is no session, and of one that cannot be read there
         is only ``damaged``; all of one are of one moment.
         """
-        arguments = [part for pair in known.items() for part in pair]
-        try:
-            reply = cast(
-                "list[Any]", _COPY(self._client, [Keys(pool).tag], [*arguments])
-            )
-        except STORE_ERRORS as error:
-            raise store_error(error) from None
-        return [
-            (_fields(flat), blob) for flat, blob in zip(*[iter(reply)] * 2, strict=True)
-        ]
+        shards = self.shards.of(pool)
+        theirs: dict[str, list[str]] = defaultdict(list)
+        for one in known:
+            theirs[shards[shard_of(one, len(shards))]].append(one)
+        found = {}
+        for shard, ids in theirs.items():
+            arguments = [part for one in ids for part in (one, known[one])]
+            try:
+                reply = cast(
+                    "list[Any]", _COPY(self._client, [Keys(shard).tag], [*arguments])
+                )
+            except STORE_ERRORS as error:
+                raise store_error(error) from None
+            for one, flat, blob in zip(ids, *[iter(reply)] * 2, strict=True):
+                found[one] = _fields(flat), blob
+        return [found[one] for one in known]
+
+    def _first(self, pool: str) -> Keys:
+        return Keys(self.shards.of(pool)[0])
 
 
 def audit_of(pool: str) -> str:
-    """The stream of a pool's audit events."""
+    """The stream of audit events of a pool, or of one of its shards."""
     return Keys(pool).audit
 
 
@@ -196,8 +253,38 @@ def moment(entry_id: str) -> tuple[int, int]:
     return int(milliseconds), int(number)
 
 
+def storable(entry_id: str) -> bool:
+    """Whether SQL can hold an entry of that id; of any other, somebody else made it."""
+    milliseconds, number = moment(entry_id)
+    return milliseconds <= LATEST and number <= _HIGHEST
+
+
+def _last(reply: Any) -> Entry | StoreDamaged | None:
+    if isinstance(reply, Exception):
+        error = store_error(reply)
+        if isinstance(error, StoreDamaged):
+            return error
+        raise error
+    if not reply:
+        return None
+    key, fields = reply[0]
+    # That of a cluster was read by redis-py.
+    read = _fields if isinstance(fields, list) else _texts
+    return key.decode(), read(fields)
+
+
+def _facts(info: bytes) -> dict[str, str]:
+    """Read a section of INFO."""
+    lines = (line.partition(":") for line in as_text(info).splitlines())
+    return {name: value for name, colon, value in lines if colon}
+
+
 def _entry(key: bytes, fields: dict[bytes, bytes]) -> Entry:
-    return key.decode(), {as_text(k): as_text(v) for k, v in fields.items()}
+    return key.decode(), _texts(fields)
+
+
+def _texts(fields: dict[bytes, bytes]) -> dict[str, str]:
+    return {as_text(k): as_text(v) for k, v in fields.items()}
 
 
 def _fields(flat: list[bytes]) -> dict[str, str]:

@@ -39,7 +39,8 @@ class Totals:
     """What a pool has counted, since it began or within some time.
 
     *requests* are those that were begun, *responses* those that were answered, by the
-    upper bound of their time in ms. *lifetimes* are of named sessions that ended: by n,
+    upper bound of their time in ms; *renders* are pages in a browser, likewise.
+    *lifetimes* are of named sessions that ended: by n,
     those of less than 2ⁿ seconds; together *lifetime_ms*.
     """
 
@@ -56,6 +57,7 @@ class Totals:
     closed: Counts = field(default_factory=dict)
     responses: Counts = field(default_factory=dict)
     lifetimes: Counts = field(default_factory=dict)
+    renders: Counts = field(default_factory=dict)
 
     @classmethod
     def of(cls, stats: PoolStats) -> Self:
@@ -77,8 +79,9 @@ class Totals:
                 for name, number in sorted(counted.items())
                 if name.startswith(_CLOSED)
             },
-            responses={str(bound): stats.times[bound] for bound in sorted(stats.times)},
-            lifetimes={str(n): stats.lifetimes[n] for n in sorted(stats.lifetimes)},
+            responses=_named(stats.times),
+            lifetimes=_named(stats.lifetimes),
+            renders=_named(stats.renders),
         )
 
     @classmethod
@@ -99,13 +102,12 @@ class Totals:
         The mean takes each for the middle of its bucket: adding them up would cost
         every request one more write.
         """
-        bounds = [(str(bound), float(bound)) for bound in TIME_BUCKETS]
-        below = [0.0, *(bound for _, bound in bounds)]
-        together = sum(
-            self.responses.get(name, 0) * (low + high) / 2
-            for low, (name, high) in zip(below, bounds, strict=False)
-        )
-        return _spread(self.responses, together, bounds)
+        return _times(self.responses)
+
+    @property
+    def render(self) -> Spread:
+        """Times of pages in a browser in ms; the mean is likewise."""
+        return _times(self.renders)
 
     @property
     def lifetime(self) -> Spread:
@@ -139,6 +141,20 @@ def _sum(one: Any, other: Any) -> Any:
         names = sorted({*one, *other})
         return {name: one.get(name, 0) + other.get(name, 0) for name in names}
     return one + other
+
+
+def _named(counts: Mapping[int, int]) -> dict[str, int]:
+    return {str(bound): counts[bound] for bound in sorted(counts)}
+
+
+def _times(counts: Counts) -> Spread:
+    bounds = [(str(bound), float(bound)) for bound in TIME_BUCKETS]
+    below = [0.0, *(bound for _, bound in bounds)]
+    together = sum(
+        counts.get(name, 0) * (low + high) / 2
+        for low, (name, high) in zip(below, bounds, strict=False)
+    )
+    return _spread(counts, together, bounds)
 
 
 def _spread(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from limpet import pulse
-from tests.conftest import ROOT, Stack
+from tests.stack import ROOT, Stack
 
 Eventually = Callable[..., None]
 

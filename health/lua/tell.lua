@@ -17,6 +17,9 @@ sound(alerts, "hash")
 sound(events, "stream")
 sound(outbox, "hash")
 
+-- A full Redis lets a script whose first write takes no room.
+redis.call("HDEL", alerts, "")
+
 -- What was told of a check; of one that something else has written to, nothing.
 local known = {healthy = true, degraded = true, down = true}
 local function remembered(held)
@@ -40,7 +43,8 @@ end
 local function judge(id, status, text)
   local held = redis.call("HGET", alerts, id)
   local a = remembered(held)
-  if status ~= a.now then a.now, a.from = status, now end
+  -- A clock that was put back must not keep a change from being told.
+  if status ~= a.now or a.from > now then a.now, a.from = status, now end
   if a.now ~= a.told and now - a.from >= after then change(id, a, text) end
   if a.now == "healthy" and a.told == "healthy" then
     redis.call("HDEL", alerts, id)

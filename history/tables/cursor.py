@@ -1,9 +1,9 @@
 """How far something has come: moved in the transaction that writes what it passed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from sqlalchemy import Engine, update
+from sqlalchemy import Engine, delete, update
 from sqlmodel import Field, Session, SQLModel, col, select
 
 from history.tables.writing import insert
@@ -28,6 +28,13 @@ def position(engine: Engine, name: str, start: str) -> str:
     query = select(CursorRow.position).where(CursorRow.name == name)
     with answering(), Session(engine) as session:
         return session.exec(query).one_or_none() or start
+
+
+def forget(engine: Engine, names: Sequence[str]) -> None:
+    """Have whoever reads these things begin anew. Raises `StoreUnavailable`."""
+    with answering(), Session(engine) as session:
+        session.exec(delete(CursorRow).where(col(CursorRow.name).in_(names)))
+        session.commit()
 
 
 @contextmanager

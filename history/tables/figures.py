@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import JSON, BigInteger, DateTime, Engine
 from sqlmodel import Field, Session, SQLModel, col, func, select
@@ -14,6 +14,8 @@ from history.point import Point
 from history.tables.writing import Values, unix_ms, upsert, utc
 from history.totals import Spread, Totals
 from limpet.database import answering
+
+_SPREADS: Final = ("response", "lifetime", "render")
 
 
 class PoolSnapshotRow(SQLModel, table=True):
@@ -246,5 +248,6 @@ def _system(row: SystemSnapshotRow) -> SystemFigures:
 
 def _point(found: Any) -> Point:
     values = json.loads(found) if isinstance(found, str) else dict(found)
-    spreads = {name: Spread(**values[name]) for name in ("response", "lifetime")}
+    # One that an older version has written has no *render*.
+    spreads = {one: Spread(**values.get(one, {})) for one in _SPREADS}
     return Point(**{**values, **spreads})

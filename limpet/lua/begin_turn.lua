@@ -16,14 +16,19 @@ sound(lock, "string")
 sound(record, "hash")
 sound(slot, "string")
 
+-- A full Redis lets a script whose first write takes no room: the clean-up that makes
+-- some must be able to begin.
+redis.call("HDEL", record, "")
 local started = tonumber(redis.call("HGET", record, "started")) or 0
 -- The same call, sent again after a lost reply.
 if redis.call("GET", lock) == token then return {"go", started} end
 if tonumber(sent) > 0 then
   local taken = redis.call("GET", slot)
   if taken and taken ~= id then return {"done", 0} end
-  -- What is sent again, since it failed or its worker died, goes on.
-  if not taken and started >= tonumber(sent) then return {"late", 0} end
+  -- What is sent again, since it failed or its worker died, goes on. So does all that is
+  -- sent after the clock was put back behind the last run.
+  local run_since = started >= tonumber(sent) and started <= now
+  if not taken and run_since then return {"late", 0} end
 end
 if not redis.call("SET", lock, token, "NX", "PX", hold) then
   add("overlaps")

@@ -15,6 +15,8 @@ local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 sound(lock, "string")
 sound(record, "hash")
 
+-- A full Redis lets a script whose first write takes no room.
+redis.call("HDEL", record, "")
 if redis.call("GET", lock) == token then redis.call("DEL", lock) end
 -- The same call, sent again after a lost reply.
 if redis.call("HGET", record, "token") == token then return 0 end
@@ -24,7 +26,8 @@ if last and last ~= token then
   return -1
 end
 local recent = (redis.call("HGET", record, "recent") or "") .. mark
-redis.call("HSET", record, "token", token, "ended", now, "ms", now - started,
+-- The clock may have been put back meanwhile.
+redis.call("HSET", record, "token", token, "ended", now, "ms", math.max(0, now - started),
   "recent", string.sub(recent, -100), "error", problem)
 add("runs")
 if mark == "x" then

@@ -16,6 +16,8 @@ sound(sent, "hash")
 
 local holder = redis.call("GET", active)
 if holder and holder ~= token then return {0, now} end
+-- A full Redis lets a script whose first write takes no room.
+redis.call("HDEL", beat, "")
 redis.call("SET", active, token, "PX", hold)
 if holder ~= token then redis.call("HSET", beat, "name", name, "since", now) end
 redis.call("HSET", beat, "tick", now)

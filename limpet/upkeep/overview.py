@@ -46,8 +46,8 @@ def overview(
     Raises:
         StoreUnavailable: the session Redis is away.
     """
-    beat, listed = store.beat(), list(entries)
-    records = store.records(entry.task for entry in listed)
+    listed = list(entries)
+    beat, records = store.look(entry.task for entry in listed)
     return beat, [_row(one, settings, beat, records[one.task]) for one in listed]
 
 

@@ -19,6 +19,7 @@ _END: Final = Script("limpet", "end_turn")
 _LEAD: Final = Script("limpet", "lead")
 _NOTE: Final = Script("limpet", "note_sent")
 _LET_GO: Final = Script("limpet", "let_go")
+_LOOK: Final = Script("limpet", "look")
 #: A worker that dies in a run keeps others from it for so long, in ms; a run that goes
 #: on renews it in time.
 HOLD_MS: Final = 30_000
@@ -67,20 +68,7 @@ class UpkeepStore:
 
     def record(self, task: str) -> Record:
         """Return what is known of the runs of *task*; `NEVER` if nothing is."""
-        return self.records([task])[task]
-
-    def records(self, tasks: Iterable[str]) -> dict[str, Record]:
-        """Return what is known of the runs of each task, in one trip."""
-        names = list(tasks)
-        try:
-            with self._client.pipeline(transaction=False) as pipe:
-                for name in names:
-                    pipe.hgetall(TaskKeys(name).record)
-                found = pipe.execute(raise_on_error=False)
-        except STORE_ERRORS as error:
-            raise store_error(error) from None
-        rows = zip(names, found, strict=True)
-        return {name: Record.read(_reading(row)) for name, row in rows}
+        return self.look([task])[1][task]
 
     def lead(self, token: str, name: str) -> tuple[bool, int, dict[str, int]]:
         """Be the active beat, if no other one is.
@@ -103,17 +91,20 @@ class UpkeepStore:
 
     def beat(self) -> Beat:
         """Return what is known of the active beat."""
-        try:
-            with self._client.pipeline(transaction=False) as pipe:
-                pipe.exists(BEAT_ACTIVE)
-                pipe.hgetall(BEAT)
-                pipe.hgetall(BEAT_SENT)
-                active, *found = pipe.execute(raise_on_error=False)
-            clock: Any = self._client.time()
-        except STORE_ERRORS as error:
-            raise store_error(error) from None
-        beat, sent = map(_reading, found)
-        return Beat.read(beat, sent, active=active == 1, now=clock)
+        return self.look([])[0]
+
+    def look(self, tasks: Iterable[str]) -> tuple[Beat, dict[str, Record]]:
+        """Return what is known of the active beat, and of the runs of each task."""
+        names = list(tasks)
+        keys = [BEAT_ACTIVE, BEAT, BEAT_SENT]
+        reply: Any = self._run(
+            _LOOK, keys + [TaskKeys(one).record for one in names], []
+        )
+        clock, active, *found = reply
+        beat, sent, *rows = map(_reading, found)
+        now = int(clock[0]), int(clock[1])
+        records = zip(names, map(Record.read, rows), strict=True)
+        return Beat.read(beat, sent, active=active == 1, now=now), dict(records)
 
     def _run(self, script: Script, keys: list[str], args: list[Any]) -> object:
         try:
@@ -122,8 +113,10 @@ class UpkeepStore:
             raise store_error(error) from None
 
 
-def _reading(found: dict[bytes, bytes] | Exception) -> Reading:
-    return _nothing(found) if isinstance(found, Exception) else Reading(found)
+def _reading(found: Any) -> Reading:
+    if isinstance(found, Exception):
+        return _nothing(found)
+    return Reading(dict(zip(found[::2], found[1::2], strict=True)))
 
 
 def _nothing(error: Exception) -> Reading:

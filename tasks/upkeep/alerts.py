@@ -27,7 +27,7 @@ def check_alerts() -> dict[str, Any]:
         StoreUnavailable: Redis, which knows what was told, or the broker is away.
     """
     config = settings()
-    store = HealthStore(session_redis(config))
+    store = HealthStore(session_redis(config), config)
     url = config.alert_webhook_url
     alerts = Alerts(store, after=config.alert_after_seconds, outbox=url is not None)
     report = _survey().see().report

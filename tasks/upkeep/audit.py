@@ -28,7 +28,7 @@ def drain_audit(self: UpkeepTask) -> dict[str, Any]:
     *gaps* were found where the stream's cap took events before they were. Entries that
     are no events, since something else wrote them, are *damaged* and left out.
     """
-    store = HistoryStore(session_redis(settings()))
+    store = HistoryStore(session_redis(settings()), settings().shards)
     drain = Drain(store, database.engine(settings().sql_url), Names.of(settings()))
     report = {"moved": 0, "gaps": 0, "damaged": 0, "unfinished": 0}
     apart = Apart()

@@ -28,7 +28,7 @@ def checkpoint_sessions(self: UpkeepTask) -> dict[str, Any]:
     goes on from there. Returns how many were seen, written, and could not be read.
     """
     config = settings()
-    store = HistoryStore(session_redis(config))
+    store = HistoryStore(session_redis(config), config.shards)
     engine = database.engine(config.sql_url)
     keeper = Checkpoints(store, engine, Names.of(config), Sealer.of(config))
     report = {"seen": 0, "written": 0, "damaged": 0, "unfinished": 0}

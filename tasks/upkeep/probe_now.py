@@ -51,5 +51,6 @@ def probe_proxy(*, pool: str, proxy: str) -> dict[str, Any]:
     }
     shown = {name: value for name, value in told.items() if value}
     log.info("proxy_probed", pool=pool, proxy=record.id, **shown)
-    HistoryStore(client).note(pool, {"event": "probed", "proxy": record.id, **shown})
+    store = HistoryStore(client, config.shards)
+    store.note(pool, {"event": "probed", "proxy": record.id, **shown})
     return shown

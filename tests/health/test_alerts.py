@@ -122,6 +122,17 @@ def test_a_change_that_does_not_last_is_not_told(
     assert redis.xlen(EVENTS) == 1
 
 
+def test_a_clock_that_was_put_back_keeps_no_change_from_being_told(
+    alerts_of: Make, redis: Redis, eventually: Eventually
+) -> None:
+    alerts = alerts_of(after=0.1)
+    alerts.tell(report(sql=Status.DOWN))
+    held = json.loads(redis.hgetall(ALERTS)[b"sql"])
+    redis.hset(ALERTS, "sql", json.dumps({**held, "from": held["from"] + 3_600_000}))
+
+    eventually(lambda: told(alerts.tell(report(sql=Status.DOWN))) != [])
+
+
 def test_what_is_no_longer_there_is_no_longer_wrong(alerts_of: Make) -> None:
     alerts = alerts_of()
     alerts.tell(report(proxies__gone=Status.DEGRADED, sql=Status.HEALTHY))

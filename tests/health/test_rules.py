@@ -31,6 +31,7 @@ def test_all_is_well_at_the_limits() -> None:
 
     late = {"snapshot metrics": 300.0, "drain audit": 300.0}
     facts = replace(WELL, workers=1, beat_age=300.0, pools=(pool,), upkeep=late)
+    facts = replace(facts, redis_room=(90.0, 100.0))
 
     assert judge(facts, LIMITS).status is Status.HEALTHY
     assert {one.status for one in judge(facts, LIMITS).checks} == {Status.HEALTHY}
@@ -40,6 +41,8 @@ def test_all_is_well_at_the_limits() -> None:
     ("field", "value", "check", "status"),
     [
         ("redis", "cannot reach Redis", "redis", Status.DOWN),
+        ("redis_room", (90.1, 100.0), "redis", Status.DEGRADED),
+        ("redis_room", (100.0, 100.0), "redis", Status.DOWN),
         ("broker", "cannot reach the broker", "broker", Status.DOWN),
         ("sql", "there is no database yet", "sql", Status.DEGRADED),
         ("workers", 0, "workers", Status.DOWN),

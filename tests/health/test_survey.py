@@ -111,6 +111,26 @@ def test_a_server_that_was_killed_is_down_and_comes_back(
     )
 
 
+def test_a_redis_that_is_full_is_down_and_before_that_degraded(
+    survey: Survey, server: RedisServer
+) -> None:
+    server.client.setrange("ballast", 20_000_000, "x")
+    used = int(server.client.info("memory")["used_memory"])
+    server.client.config_set("maxmemory", 20 * used)
+    room = check(survey.see().report, "redis").status
+    server.client.config_set("maxmemory", round(1.05 * used))
+    little = check(survey.see().report, "redis").status
+    server.client.config_set("maxmemory", 1_000_000)
+
+    found = check(survey.see().report, "redis")
+    server.client.config_set("maxmemory-policy", "allkeys-lru")
+
+    assert (room, little) == (Status.HEALTHY, Status.DEGRADED)
+    assert found.status is Status.DOWN
+    assert found.text.endswith(" of 1 MB in use, at most 90 %")
+    assert check(survey.see().report, "redis").status is Status.HEALTHY
+
+
 def test_a_database_that_is_not_there_is_not_made(
     server: RedisServer, tmp_path: Path
 ) -> None:

@@ -59,7 +59,7 @@ def seen(manager: SessionManager) -> dict[str, dict[str, Any]]:
         assert state is not None
         # Of a state that was never written the version is another in each Redis.
         version = {"version": info.state_version}
-        found[info.session] = {**asdict(info), **asdict(state), **version}
+        found[info.session] = {**info._asdict(), **asdict(state), **version}
     return found
 
 

@@ -54,6 +54,16 @@ def test_an_event_that_is_no_text_keeps_no_other_from_sql(
     assert found[0] == {"session": "after"}
 
 
+def test_an_event_with_a_number_beyond_all_keeps_no_other_from_sql(
+    manager: SessionManager, drain: Drain, rows: Rows, redis: Redis
+) -> None:
+    redis.xadd(STREAM, {"event": "closed"}, id="1-18446744073709551615")
+    use(manager, "after")
+
+    assert everything(drain) == 2
+    assert rows("SELECT session FROM audit_events") == [{"session": "after"}]
+
+
 def test_a_crash_before_the_cursor_moves_writes_nothing(
     manager: SessionManager, engine: Engine, drain: Drain, rows: Rows
 ) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from redis import Redis
 from sqlalchemy import Engine
-from sqlmodel import Session
+from sqlmodel import Session, select
 
 from history.drain import Drain
 from history.figures import PoolFigures, SystemFigures
@@ -13,7 +13,7 @@ from history.query import History, Span
 from history.retention import Pruned, prune
 from history.rollup import HOUR_MS, RolledUp, roll_up
 from history.store import HistoryStore, snapshots_of
-from history.tables import AuditRow, ClosedRow
+from history.tables import AuditRow, ClosedRow, HourRow
 from history.tables.writing import insert, utc
 from history.totals import Totals
 from limpet.settings import Settings
@@ -53,7 +53,12 @@ def now(redis: Redis) -> int:
 def lived(redis: Redis, first_ms: int, minutes: int, step: int = 1) -> None:
     """Have a snapshot each *step* minutes: 10 requests and 1 failover a minute."""
     for n in range(0, minutes, step):
-        totals = Totals(requests=10 * n, failovers=n, responses={"100": 10 * n})
+        totals = Totals(
+            requests=10 * n,
+            failovers=n,
+            responses={"100": 10 * n},
+            renders={"1000": n},
+        )
         figures = replace(FIGURES, active=10 + n % 2, totals=totals)
         at = f"{first_ms + n * MINUTE_MS}-1"
         redis.xadd(snapshots_of("default"), {"json": figures.dump()}, id=at)
@@ -79,6 +84,28 @@ def test_an_hour_is_summed_up_once_it_is_over(
     assert [row["requests"] for row in found] == [590, 600, 600]
     assert [row["failovers"] for row in found] == [59, 60, 60]
     assert [(row["samples"], row["active"]) for row in found] == [(60, 10.5)] * 3
+
+
+def test_pages_in_a_browser_are_summed_up_if_the_version_counted_them(
+    redis: Redis, engine: Engine, drain: Drain, now: int
+) -> None:
+    lived(redis, hour_of(now) - 3 * HOUR_MS, 3 * 60 + 1)
+    moved(drain)
+    roll_up(engine, "default")
+    history = History(HistoryStore(redis), engine)
+
+    counted = history.pool("default", Span.WEEK)[1].render
+    with Session(engine) as session:
+        for row in session.exec(select(HourRow)):
+            row.point = {
+                name: row.point[name] for name in row.point if name != "render"
+            }
+            session.add(row)
+        session.commit()
+    before = history.pool("default", Span.WEEK)[1]
+
+    assert (counted.count, 750 < counted.p50 < 1000) == (60, True)
+    assert (before.render.count, before.requests) == (0, 600)
 
 
 def test_to_sum_up_again_changes_nothing(

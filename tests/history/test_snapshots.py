@@ -251,6 +251,27 @@ def test_a_snapshot_of_what_all_pools_share(
     assert history.latest_system() == again
 
 
+def test_a_snapshot_with_a_number_beyond_all_keeps_no_other_from_sql(
+    manager: SessionManager,
+    pool: ProxyPool,
+    redis: Redis,
+    snapshots: Snapshots,
+    drain: Drain,
+    rows: Rows,
+) -> None:
+    figures = snapshots.take(manager, pool, {})
+    for stream in (snapshots_of("default"), snapshots_of(None)):
+        redis.delete(stream)
+        redis.xadd(stream, {"json": figures.dump()}, id="1-18446744073709551615")
+    snapshots.take(manager, pool, {})
+    snapshots.take_system({}, Record())
+
+    moved = drain.snapshots("default"), drain.system()
+
+    assert [(one.entries, one.damaged) for one in moved] == [(2, 1), (2, 1)]
+    assert rows("SELECT count(*) AS n FROM pool_snapshots") == [{"n": 1}]
+
+
 def test_the_live_stream_is_capped(redis: Redis, store: HistoryStore) -> None:
     stream = snapshots_of("default")
     for _ in range(1700):

@@ -17,7 +17,7 @@ from proxies import ProxyPool, ProxyRecord
 from proxies.store import ProxyStore
 from sessions import SessionManager
 from sessions.store import SessionStore
-from tests.conftest import ROOT, Stack
+from tests.stack import ROOT, Stack
 
 #: Uses sessions until its standard input ends, then tells what it saw of them.
 _USER = """

@@ -10,7 +10,7 @@ from limpet.errors import InvalidJob
 from limpet.upkeep import NEVER, UpkeepStore
 from tasks.upkeep.audit import drain_audit
 from tasks.upkeep.cleanup import cleanup_expired_sessions
-from tests.conftest import Stack
+from tests.stack import Stack
 
 CLEANUP: Final = "cleanup_expired_sessions"
 SIZES: Final[tuple[object, ...]] = (-1, 0, 501, "50", True, 1.5)

@@ -15,7 +15,8 @@ from limpet.connection import connect
 from limpet.keys import BEAT_ACTIVE, BEAT_SENT
 from limpet.names import SNAPSHOT_METRICS
 from limpet.upkeep import UpkeepStore
-from tests.conftest import Eventually, Stack
+from tests.conftest import Eventually
+from tests.stack import Stack
 
 SNAPSHOT: Final = "snapshot metrics"
 #: All but snapshots are off.

@@ -17,8 +17,9 @@ from limpet.names import CHECK_ALERTS, DRAIN_AUDIT
 from limpet.upkeep import UpkeepStore
 from proxies import Outcome, Proxy, ProxyPool, ProxyRecord, Tried
 from proxies.store import ProxyStore
-from tests.conftest import Eventually, Stack
+from tests.conftest import Eventually
 from tests.redis_server import RedisServer
+from tests.stack import Stack
 
 EVENTS: Final = Keys(NO_POOL).audit
 SECRET: Final = "S3cretCanary"

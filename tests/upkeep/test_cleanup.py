@@ -10,8 +10,9 @@ from redis import Redis
 from limpet.keys import Keys
 from limpet.upkeep import UpkeepStore
 from sessions import SessionManager
-from tests.conftest import Eventually, Stack
+from tests.conftest import Eventually
 from tests.sessions.conftest import Server
+from tests.stack import Stack
 from tests.upkeep.conftest import Users
 
 CLEANUP: Final = "cleanup_expired_sessions"

@@ -15,8 +15,9 @@ from proxies import Proxy, ProxyPool, ProxyRecord
 from proxies.store import ProxyStore
 from sessions import SessionManager
 from sessions.store import SessionStore
-from tests.conftest import Eventually, Stack
+from tests.conftest import Eventually
 from tests.sessions.conftest import Server
+from tests.stack import Stack
 
 #: On different nodes, as their names hash.
 POOLS: Final = ("default", "shop", "news", "mail")

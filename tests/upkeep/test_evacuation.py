@@ -12,7 +12,8 @@ from proxies import ProxyPool
 from proxies.store import ProxyStore
 from sessions import SessionManager, SessionPolicy, Sticky
 from sessions.store import SessionStore
-from tests.conftest import Eventually, Stack
+from tests.conftest import Eventually
+from tests.stack import Stack
 
 SWEEP: Final = "sweep_evacuated"
 _LINES: Final = "\n".join(f"http://10.1.0.{n}:80" for n in range(4))

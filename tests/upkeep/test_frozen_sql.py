@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -15,8 +15,9 @@ from history.store import HistoryStore, snapshots_of
 from limpet.names import SNAPSHOT_METRICS
 from limpet.upkeep import UpkeepStore
 from sessions import SessionManager
-from tests.conftest import Eventually, Stack
+from tests.conftest import Eventually
 from tests.databases import postgres
+from tests.stack import Stack
 
 __all__ = ["postgres"]
 
@@ -45,7 +46,9 @@ def _frozen(url: str) -> Iterator[None]:
         yield
     finally:
         for process in stopped:
-            os.kill(process, signal.SIGCONT)
+            # One that had ended before is gone as soon as the first one goes on.
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGCONT)
 
 
 @pytest.mark.timeout(240)

@@ -10,7 +10,8 @@ from limpet.keys import TaskKeys
 from limpet.names import CLEANUP_EXPIRED_SESSIONS
 from limpet.upkeep import UpkeepStore
 from sessions import SessionManager
-from tests.conftest import Eventually, Stack
+from tests.conftest import Eventually
+from tests.stack import Stack
 
 KEYS = TaskKeys(CLEANUP_EXPIRED_SESSIONS)
 

@@ -15,7 +15,8 @@ from limpet.connection import connect
 from limpet.settings import variable_of
 from limpet.upkeep import UpkeepStore
 from sessions import SessionManager
-from tests.conftest import Eventually, Stack
+from tests.conftest import Eventually
+from tests.stack import Stack
 
 #: Runs that are not counted: what is kept for good has to be made first.
 WARM: Final = 500

@@ -9,7 +9,8 @@ from redis import Redis
 from lab import Lab
 from proxies import parse_proxy
 from sessions.store import SessionStore
-from tests.conftest import Eventually, Stack
+from tests.conftest import Eventually
+from tests.stack import Stack
 
 Probe = Callable[[str], Any]
 

@@ -18,7 +18,7 @@ from proxies import ProxyPool, ProxyRecord, parse_proxy
 from proxies.store import ProxyStore
 from sessions import SessionManager
 from sessions.store import SessionStore
-from tests.conftest import Stack
+from tests.stack import Stack
 
 KEYS: Final = Keys("default")
 PASSWORD: Final = "p@ss/S3cret"

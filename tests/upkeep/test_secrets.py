@@ -14,7 +14,8 @@ from proxies import Outcome, Proxy, ProxyPool, ProxyRecord
 from proxies.store import ProxyStore
 from sessions import open_pool
 from sessions.state import StatePatch
-from tests.conftest import Eventually, Stack
+from tests.conftest import Eventually
+from tests.stack import Stack
 
 #: Planted: in a password, a cookie, a header, query strings, and what signs webhooks.
 SECRETS: Final = {

@@ -7,7 +7,8 @@ from redis import Redis
 
 from limpet.keys import BEAT, BEAT_ACTIVE, BEAT_SENT, TaskKeys
 from limpet.upkeep import NEVER, UpkeepStore
-from tests.conftest import Eventually, Stack
+from tests.conftest import Eventually
+from tests.stack import Stack
 
 TASK: Final = "store_dead_letters"
 KEYS: Final = TaskKeys(TASK)
@@ -106,6 +107,16 @@ def test_keys_of_another_type_make_way(store: UpkeepStore, redis: Redis) -> None
     assert store.beat().sent == {"snapshot metrics": 0.007}
 
 
+def test_a_beat_that_is_active_no_more_writes_nothing_down(store: UpkeepStore) -> None:
+    store.lead("token", "host:1")
+
+    noted = store.note_sent("another", "snapshot metrics", 7)
+    store.let_go("another")
+
+    assert not noted
+    assert (store.beat().sent, store.beat().active) == ({}, True)
+
+
 def test_times_of_beat_that_are_none_are_as_if_never_sent(
     store: UpkeepStore, redis: Redis
 ) -> None:
@@ -170,6 +181,21 @@ def test_what_has_waited_is_done_once(store: UpkeepStore, redis: Redis) -> None:
     assert done == ["go", "late", "late", "late", "late"]
 
 
+def test_a_clock_that_was_put_back_keeps_nothing_from_its_run(
+    store: UpkeepStore, redis: Redis
+) -> None:
+    begin(store, "a")
+    redis.hset(KEYS.record, "started", now_ms(redis) + 3_600_000)
+    redis.delete(KEYS.lock)
+
+    begun = begin(store, "b", slot="7", sent_ms=now_ms(redis))
+    store.end(TASK, "b", began_ms=now_ms(redis) + 3_600_000)
+
+    found = store.record(TASK)
+    assert begun == "go"
+    assert (found.runs, found.duration_ms, found.damaged) == (1, 0, False)
+
+
 def test_failures_are_counted_and_told(store: UpkeepStore) -> None:
     for number, error in enumerate(("", "first", "second")):
         begin(store, str(number))
@@ -202,7 +228,7 @@ def test_a_worker_writes_its_runs_down(stack: Stack, redis: Redis) -> None:
 
     sent = stack.app().send_task(TASK, queue="upkeep")
 
-    assert sent.get(timeout=20) == {"parked": 0, "stored": 0, "expired": 0}
+    assert sent.get(timeout=60) == {"parked": 0, "stored": 0, "expired": 0}
     found = store.record(TASK)
     assert (found.runs, found.failures, found.worker) == (1, 0, "worker@test")
     assert found.result == {"parked": 0, "stored": 0, "expired": 0}
@@ -216,7 +242,7 @@ def test_a_run_beside_another_one_does_nothing(stack: Stack, redis: Redis) -> No
 
     sent = stack.app().send_task(TASK, queue="upkeep")
 
-    assert sent.get(timeout=20) == {"left_out": "busy"}
+    assert sent.get(timeout=60) == {"left_out": "busy"}
 
 
 def test_a_store_that_failed_is_tried_again(
