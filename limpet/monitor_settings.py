@@ -23,3 +23,9 @@ class MonitorSettings(BaseSettings):
         description="Whether Flower shows the values of sessions' metadata, not only "
         "their names; sealed ones never.",
     )
+    flower_hosts: str = Field(
+        default="",
+        max_length=1000,
+        description="Names under which Flower answers, besides localhost, while it has "
+        "no login of its own: those of a proxy in front of it that asks for one.",
+    )

@@ -31,8 +31,14 @@ def check_exposure(options: Any, environment: Mapping[str, str]) -> None:
 
     Raises:
         ConfigurationError: a wider address was asked for, or an API for everybody, and
-            no authentication is set.
+            no authentication is set; or nobody could log in with what is set.
     """
+    for login in options.basic_auth or ():
+        # Flower cannot compare any other, and fails whoever asks.
+        if ":" not in login or not login.isascii():
+            raise ConfigurationError(
+                "FLOWER_BASIC_AUTH: each login is user:password, in ASCII"
+            )
     if not options.address and not options.unix_socket:
         options.address = "127.0.0.1"
     if options.basic_auth or options.auth or options.unix_socket:
@@ -42,14 +48,15 @@ def check_exposure(options: Any, environment: Mapping[str, str]) -> None:
             "FLOWER_UNAUTHENTICATED_API: every website that somebody on this machine "
             "opens could send jobs; set FLOWER_BASIC_AUTH=user:password too"
         )
-    if not _is_loopback(options.address):
+    if not is_loopback(options.address):
         raise ConfigurationError(
             f"FLOWER_ADDRESS: {options.address!r} can be reached from other machines; "
             "set FLOWER_BASIC_AUTH=user:password too"
         )
 
 
-def _is_loopback(address: str) -> bool:
+def is_loopback(address: str) -> bool:
+    """Whether it leads to this machine alone; of names only ``localhost`` does."""
     if address == "localhost":
         return True
     try:

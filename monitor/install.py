@@ -1,8 +1,7 @@
 """Put what is ours into Flower, by hooks that it has; it is left as it is.
 
 ``flowerconfig.py`` is run by Flower before it makes its application: what is in the
-list of its pages, in its settings and in the metrics registry by then is there from
-the beginning.
+list of its pages and in its settings by then is there from the beginning.
 """
 
 import gc
@@ -10,7 +9,6 @@ from typing import Any
 
 from celery import Celery
 from flower import urls
-from prometheus_client import REGISTRY
 from tornado.ioloop import IOLoop
 from tornado.routing import URLSpec
 from tornado.web import StaticFileHandler, url
@@ -31,6 +29,7 @@ from monitor.results import TaskApply, TaskResult
 from monitor.schedule import SchedulePage
 from monitor.session import SessionPage
 from monitor.sessions import SessionsData, SessionsPage
+from monitor.shield import shield
 from monitor.sources import Sources
 from monitor.watch import Watch
 
@@ -44,17 +43,19 @@ def install(app: Celery, settings: Settings, options: Any) -> None:
     queues = Queues(app, settings.health_timeout_seconds)
     watch = Watch(Survey(settings, app, workers=heartbeats, queues=queues))
     shared = {"watch": watch, "heartbeats": heartbeats}
+    figures = {**shared, "ours": LimpetCollector(watch)}
     shown: dict[str, object] = {"open_": settings}
     # The first that matches is taken, so ours go before Flower's own. Named ones keep
     # their arguments behind a prefix.
     urls.handlers[:0] = [
         url(r"/healthz", Healthz, shared, name="healthz"),
-        url(r"/metrics", Metrics, shared, name="metrics"),
+        url(r"/metrics", Metrics, figures, name="metrics"),
         url(r"/api/task/result/(.+)", TaskResult, shown),
         url(r"/api/task/apply/(.+)", TaskApply, shown),
         *tabs(app, settings),
     ]
     urls.settings["template_loader"] = Overlay(urls.settings["template_path"])
+    urls.settings["transforms"] = [shield(settings, options)]
     # Flower takes these as arguments of its application, and makes its own without.
     urls.settings["events"] = Events(
         settings,
@@ -67,7 +68,6 @@ def install(app: Celery, settings: Settings, options: Any) -> None:
         max_workers_in_memory=options.max_workers,
         max_tasks_in_memory=options.max_tasks,
     )
-    REGISTRY.register(LimpetCollector(watch))
     # What is imported by now stays for good: the collector of garbage, which a page
     # sets going now and then, need not look at it each time.
     gc.freeze()

@@ -1,16 +1,20 @@
 """A session as a line of a table, in words."""
 
+import re
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import quote_plus, urlencode, urlsplit
+from urllib.parse import urlencode
 
 from monitor import words
 from sessions import SessionInfo
 
 #: What stands where there is nothing to say.
 NOTHING: Final = "—"
-#: What the cells of a line say, where they lead, and when it ends.
+#: What the cells of a line say, and when it ends.
 Row = dict[str, str | float]
+#: The host of a URL. A URL of ours has nothing that would need a real parser, which
+#: costs as much as all the rest of a line.
+_HOST: Final = re.compile(r"\w+://(?:[^/?#]*@)?+(?:\[([^]/]+)]|([^][/?#:\s]+))").match
 _COLOURS: Final = {"in use": "primary", "expired": "warning", "damaged": "danger"}
 
 
@@ -43,34 +47,26 @@ class Line:
 
     @property
     def host(self) -> str:
-        try:
-            return urlsplit(self.info.last_url).hostname or NOTHING
-        except ValueError:
-            return NOTHING
+        found = _HOST(self.info.last_url)
+        return (found[1] or found[2]).lower() if found else NOTHING
 
-    def row(self, own: str, home: str) -> Row:
-        """Return what each cell says; *own* and *home* are what links begin with."""
-        info, state, idle = self.info, self.state, self.idle
-        row: Row = {
-            "session": info.session,
-            "own": f"{own}{quote_plus(info.session)}",
-            "state": state,
-            "colour": _COLOURS.get(state, "secondary"),
-        }
+    def row(self) -> Row:
+        """Return what each cell says."""
+        info, state = self.info, self.state
+        colour = _COLOURS.get(state, "secondary")
+        row: Row = {"session": info.session, "state": state, "colour": colour}
         if info.damaged:
-            return {**dict.fromkeys(_CELLS, NOTHING), **row, "home": "", "at": 0}
-        return {
-            **row,
-            "proxy": info.proxy,
-            "home": f"{home}{quote_plus(info.proxy)}",
-            "generation": str(info.generation),
-            "requests": _of(info.requests, info.max_requests),
-            "leases": _of(info.leases, info.max_leases if info.max_leases > 1 else 0),
-            "idle": NOTHING if idle is None else words.span(idle),
-            "expires": words.ago(info.expires, self.now),
-            "at": info.expires,
-            "host": self.host,
-        }
+            return {**dict.fromkeys(_CELLS, NOTHING), **row, "at": 0}
+        idle, most = self.idle, info.max_leases
+        row["proxy"] = info.proxy
+        row["generation"] = str(info.generation)
+        row["requests"] = _of(info.requests, info.max_requests)
+        row["leases"] = _of(info.leases, most if most > 1 else 0)
+        row["idle"] = NOTHING if idle is None else words.span(idle)
+        row["expires"] = words.ago(info.expires, self.now)
+        row["at"] = info.expires
+        row["host"] = self.host
+        return row
 
 
 _CELLS: Final = (

@@ -14,7 +14,6 @@ from prometheus_client.core import (
     HistogramMetricFamily,
     Metric,
 )
-from prometheus_client.registry import Collector
 
 from health.look import Look, PoolLook
 from health.survey import Seen
@@ -42,16 +41,12 @@ _COUNTERS: Final = {
 _CLOSED: Final = "closed_"
 
 
-class LimpetCollector(Collector):
+class LimpetCollector:
     """Tells what a `Watch` has seen last; collecting asks nobody."""
 
     def __init__(self, watch: Watch) -> None:
         self._watch = watch
         self._snapshots: dict[str, float] = {}
-
-    def describe(self) -> Iterable[Metric]:
-        """Name nothing: what there is to tell is known only when it is told."""
-        return ()
 
     def collect(self) -> Iterator[Metric]:
         seen = self._watch.latest
@@ -155,6 +150,11 @@ def _upkeep(look: Look, gaps: Mapping[str, float]) -> Iterator[Metric]:
     )
     text = "Things in the session Redis that cannot be read"
     yield _gauge("limpet_damaged", text, (), [((), len(look.damaged))])
+    if look.room is not None:
+        names = ("limpet_redis_memory_bytes", "limpet_redis_memory_limit_bytes")
+        texts = ("Memory of Redis in use, of the fullest primary", "Its limit")
+        for name, text, value in zip(names, texts, look.room, strict=True):
+            yield _gauge(name, text, (), [((), value)])
     if look.beat_at is not None:
         text = "When beat was last heard of"
         yield _gauge("limpet_beat_timestamp_seconds", text, (), [((), look.beat_at)])
@@ -207,7 +207,16 @@ def _pools(pools: Sequence[PoolLook]) -> Iterator[Metric]:
             if name.startswith(_CLOSED)
         ],
     )
-    yield _responses(pools)
+    yield _times(
+        "limpet_response_seconds",
+        "Time to the end of a page",
+        [(one.pool, one.times) for _, one in stats],
+    )
+    yield _times(
+        "limpet_render_seconds",
+        "Time that a browser took for a page",
+        [(one.pool, one.renders) for _, one in stats],
+    )
     yield _gauge(
         "limpet_memory_bytes",
         "Memory that sessions take, estimated from a sample",
@@ -226,18 +235,18 @@ def _pools(pools: Sequence[PoolLook]) -> Iterator[Metric]:
     )
 
 
-def _responses(pools: Sequence[PoolLook]) -> Metric:
-    made = HistogramMetricFamily(
-        "limpet_response_seconds", "Time to the end of a page", labels=("pool",)
-    )
-    for one in pools:
+def _times(
+    name: str, text: str, pools: Iterable[tuple[str, Mapping[int, int]]]
+) -> Metric:
+    made = HistogramMetricFamily(name, text, labels=("pool",))
+    for pool, times in pools:
         seen, total, below, buckets = 0, 0.0, 0, []
         for bound in TIME_BUCKETS:
-            count = one.stats.times.get(bound, 0)
+            count = times.get(bound, 0)
             seen += count
             # The engine keeps no sum: within a bucket the middle stands for all.
             total += count * (below + bound) / 2000
             below = bound
             buckets.append((str(bound / 1000), float(seen)))
-        made.add_metric((one.stats.pool,), [*buckets, ("+Inf", float(seen))], total)
+        made.add_metric((pool,), [*buckets, ("+Inf", float(seen))], total)
     return made

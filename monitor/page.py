@@ -47,6 +47,9 @@ class Page(BaseHandler):  # type: ignore[misc] # it has no types
         self.set_header("Referrer-Policy", "same-origin")
         self.set_header("Cache-Control", "no-store")
 
+    def compute_etag(self) -> None:
+        """Return none: nobody may keep a page of ours to compare it with."""
+
     @property
     def can_act(self) -> bool:
         """Whether this Flower lets people do something from its pages."""

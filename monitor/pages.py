@@ -7,7 +7,9 @@ from flower.views.monitor import Metrics as FlowerMetrics
 
 from health import Status
 from health.survey import Seen
+from monitor.exposition import exposition
 from monitor.heartbeats import Heartbeats
+from monitor.metrics import LimpetCollector
 from monitor.watch import Watch
 
 _DOWN: Final = 503
@@ -43,6 +45,16 @@ class Healthz(_Watching):
 class Metrics(_Watching, FlowerMetrics):  # type: ignore[misc] # it has no types
     """Flower's metrics with ours, which are as new as the request."""
 
+    def initialize(  # type: ignore[override] # Tornado alone calls it
+        self, watch: Watch, heartbeats: Heartbeats, ours: LimpetCollector
+    ) -> None:
+        super().initialize(watch, heartbeats)
+        self._ours = ours
+
     async def get(self) -> None:
         await self.seen()
         await super().get()
+        self.write(exposition(self._ours.collect()))
+
+    def compute_etag(self) -> None:
+        """Return none: a scrape is never like the one before."""

@@ -6,6 +6,7 @@ from typing import Final
 
 from tornado.web import authenticated
 
+from limpet.errors import ConfigurationError
 from monitor.line import Line
 from monitor.page import Page
 from monitor.proxies import STATES
@@ -39,10 +40,17 @@ def portrait(sources: Sources, pool: str, proxy_id: str) -> Portrait | None:
     """Find out all about a proxy, `None` if there is none such.
 
     Raises:
-        StoreUnavailable: the session Redis or the inventory is away.
+        StoreUnavailable: the session Redis is away.
+        ConfigurationError: the inventory cannot be read.
     """
     if pool not in sources.pools():
         return None
+    trouble = "" if sources.direct(pool) else sources.sql_trouble()
+    if trouble:
+        raise ConfigurationError(
+            f"The inventory cannot be read: {trouble}",
+            "python manage.py migrate makes its tables",
+        )
     record = sources.record(pool, proxy_id)
     if record is None:
         return None

@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from threading import BoundedSemaphore
 from typing import Any, Final, TypeVar
 
-from health.question import Question
+from health.crew import CREW
 from limpet.errors import StoreUnavailable
 
 T = TypeVar("T")
@@ -30,23 +32,30 @@ class Reader:
         """
         if not self._places.acquire(blocking=False):
             raise StoreUnavailable("too many pages wait for it")
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[T] = loop.create_future()
 
-        def put() -> T:
+        def put() -> None:
             try:
-                return question()
+                told = partial(answer.set_result, question())
+            except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
+                told = partial(answer.set_exception, error)
             finally:
                 self._places.release()
+            # Flower may have ended by now.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(_tell, answer, told)
 
-        # Whoever does not wait for the answer does not take it from its thread.
-        asked = asyncio.wrap_future(Question("page", put).put())
-        asked.add_done_callback(_heard)
+        CREW.do(put)
+        late = partial(answer.set_exception, StoreUnavailable("no answer in time"))
+        timer = loop.call_later(self._timeout, _tell, answer, late)
         try:
-            return await asyncio.wait_for(asyncio.shield(asked), self._timeout)
-        except TimeoutError:
-            raise StoreUnavailable("no answer in time") from None
+            return await answer
+        finally:
+            timer.cancel()
 
 
-def _heard(answer: asyncio.Future[Any]) -> None:
-    """Note what came too late for anybody: else asyncio complains that nobody did."""
-    if not answer.cancelled():
-        answer.exception()
+def _tell(answer: asyncio.Future[Any], told: Callable[[], None]) -> None:
+    """Answer whoever still waits: one who went away has cancelled it."""
+    if not answer.done():
+        told()

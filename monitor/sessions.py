@@ -15,8 +15,8 @@ from monitor.figures import Figures
 from monitor.line import Line, Row, address
 from monitor.page import Page
 from monitor.sources import Sources
-from sessions import PoolStats
-from sessions.session import Search
+from sessions import SessionManager
+from sessions.info import Listing, Search
 
 #: Sessions on a page of the table, and found by one search.
 ON_A_PAGE: Final = 25
@@ -65,6 +65,7 @@ class Wish:
 class Sessions:
     """What the page shows.
 
+    *listing* counts all sessions; it is `None` where there is no pool.
     *hour* is the last hour in one point, *minute* the last of its points. *chart* is
     `None` where there is too little to draw, and *trouble* says why there is none.
     *total* counts what the table goes through. A search that is not *complete* may find
@@ -73,7 +74,7 @@ class Sessions:
 
     wish: Wish
     pools: Sequence[str] = ()
-    stats: PoolStats | None = None
+    listing: Listing | None = None
     hour: Point | None = None
     minute: Point | None = None
     chart: Chart | None = None
@@ -86,22 +87,29 @@ class Sessions:
     @property
     def now(self) -> dict[str, str]:
         """What changes all the time, in words."""
-        if self.stats is None:
+        if self.listing is None:
             return {}
-        active = self.stats.sessions - self.stats.expired_waiting
+        waiting = self.listing.waiting
         return {
-            "active": f"{max(0, active):,}",
-            "used": f"{self.stats.leases:,} in use now",
-            "waiting": f"{self.stats.expired_waiting:,}",
+            "active": f"{max(0, self.listing.sessions - waiting):,}",
+            "used": f"{self.listing.leases:,} in use now",
+            "waiting": f"{waiting:,}",
             "total": f"{self.total:,} sessions",
             "pages": f"{self.pages:,}",
         }
 
-    def rows(self, own: str, home: str) -> list[Row]:
-        """Return the table; *own* and *home* are pages of a session and of a proxy."""
+    @property
+    def rows(self) -> list[Row]:
+        """The table."""
+        return [line.row() for line in self.lines]
+
+    def links(self, own: str, home: str) -> dict[str, str]:
+        """Return what links of the table begin with, before an id.
+
+        *own* and *home* are the pages of a session and of a proxy.
+        """
         pool = self.wish.pool
-        own, home = address(own, pool), address(home, pool)
-        return [line.row(own, home) for line in self.lines]
+        return {"own": address(own, pool), "home": address(home, pool)}
 
     @property
     def requests(self) -> float | None:
@@ -134,7 +142,7 @@ def look(sources: Sources, wish: Wish) -> Sessions:
     pools = sources.pools()
     view = live(sources, replace(wish, pool=chosen(wish.pool, pools)))
     view = replace(view, pools=pools)
-    if view.stats is None:
+    if view.listing is None:
         return view
     figures, trouble = _figures(sources, view.wish)
     points = () if trouble else figures.points
@@ -142,7 +150,7 @@ def look(sources: Sources, wish: Wish) -> Sessions:
         view,
         hour=figures.hour,
         minute=figures.minute,
-        chart=Chart.of(points, wish.span, view.stats.at_ms / 1000),
+        chart=Chart.of(points, wish.span, view.listing.at),
         trouble=trouble,
     )
 
@@ -154,29 +162,28 @@ def live(sources: Sources, wish: Wish) -> Sessions:
     """
     if not wish.pool or not sources.knows(wish.pool):
         return Sessions(wish)
-    stats = sources.sessions(wish.pool).stats()
-    found, total = _table(sources, wish)
+    sessions = sources.sessions(wish.pool)
+    # A search looks elsewhere, and wants nothing but how many there are.
+    start, most = (0, 0) if wish.search else (wish.page * ON_A_PAGE, ON_A_PAGE)
+    listing = sessions.page(start - most, most, last_first=wish.last_first)
+    found = Search(listing.infos, complete=True, cursor=0)
+    if wish.search:
+        found = _search(sessions, wish)
     return Sessions(
         wish,
-        stats=stats,
-        lines=[Line(one, stats.at_ms / 1000) for one in found.infos],
-        total=total,
+        listing=listing,
+        lines=[Line(one, listing.at) for one in found.infos],
+        total=len(found.infos) if wish.search else listing.sessions,
         complete=found.complete,
         cursor=found.cursor,
     )
 
 
-def _table(sources: Sources, wish: Wish) -> tuple[Search, int]:
-    """Return what the table has, and how many there are."""
-    sessions = sources.sessions(wish.pool)
-    if not wish.search:
-        start = (wish.page - 1) * ON_A_PAGE
-        total, infos = sessions.page(start, ON_A_PAGE, last_first=wish.last_first)
-        return Search(infos, complete=True, cursor=0), total
+def _search(sessions: SessionManager, wish: Wish) -> Search:
     found = sessions.find(wish.search, _FOUND, wish.cursor)
     expires = attrgetter("expires")
     ordered = sorted(found.infos, key=expires, reverse=wish.last_first)
-    return replace(found, infos=ordered), len(ordered)
+    return replace(found, infos=ordered)
 
 
 def _figures(sources: Sources, wish: Wish) -> tuple[Figures, str]:
@@ -215,7 +222,11 @@ class SessionsData(Page):
 
         def told() -> dict[str, object]:
             view = live(self.sources, wish)
-            rows = view.rows(own, home)
-            return {"now": view.now, "rows": rows, "pages": view.pages}
+            return {
+                "now": view.now,
+                "links": view.links(own, home),
+                "rows": view.rows,
+                "pages": view.pages,
+            }
 
         await self.tell(told)

@@ -23,7 +23,7 @@ from monitor.broker import send
 from monitor.figures import FigureReader
 from monitor.reader import Reader
 from proxies import DIRECT, ProxyPool, ProxyRecord, tables
-from sessions import SessionManager, open_pool, open_proxies
+from sessions import SessionManager, open_pool, open_proxies, open_store
 from sessions.store import SessionStore, pool_names
 
 #: Audit events looked through for those of one proxy: one reply of about 0.1 MB.
@@ -142,7 +142,8 @@ class Sources:
 
     def note(self, pool: str, action: str, said: Mapping[str, str]) -> None:
         """Write down in the audit what somebody did here."""
-        store = HistoryStore(impatient_redis(self.settings))
+        shards = self.settings.shards
+        store = HistoryStore(impatient_redis(self.settings), shards)
         store.note(pool, {"event": "action", "action": action, **said})
 
     def direct(self, pool: str) -> bool:
@@ -155,7 +156,7 @@ class Sources:
 
     def proxy_events(self, pool: str, proxy_id: str) -> list[dict[str, str]]:
         """Return what befell a proxy lately, the newest first; ``at`` is in Unix ms."""
-        found = SessionStore(impatient_redis(self.settings), pool).audit(_EVENTS)
+        found = self._store(pool).audit(_EVENTS)
         return [
             {"at": key.partition("-")[0], **event}
             for key, event in found
@@ -177,10 +178,12 @@ class Sources:
 
     def trail(self, pool: str) -> Trail:
         """Return what befell the sessions of a pool."""
-        store = SessionStore(impatient_redis(self.settings), pool)
         sql = self.settings.sql_url
         engine = None if self.sql_trouble() else database.engine(sql)
-        return Trail(pool, store, engine, Names.of(self.settings))
+        return Trail(pool, self._store(pool), engine, Names.of(self.settings))
+
+    def _store(self, pool: str) -> SessionStore:
+        return open_store(impatient_redis(self.settings), pool, self.settings)
 
     @cached_property
     def _tables(self) -> str:

@@ -19,7 +19,7 @@ class Watch:
     """
 
     def __init__(self, survey: Survey) -> None:
-        self._look = Question("survey", survey.see)
+        self._look = Question(survey.see)
         self._until = 0.0
         #: What was seen last; `None` before the first look.
         self.latest: Seen | None = None

@@ -3,22 +3,23 @@
 from datetime import UTC, datetime
 from typing import Final
 
-_UNITS: Final = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+#: Units from the largest on, each with the next lower one.
+_UNITS: Final = (
+    (86_400, "d", 3600, "h"),
+    (3600, "h", 60, "min"),
+    (60, "min", 1, "s"),
+)
 _KILO: Final = 1000
 
 
 def span(seconds: float) -> str:
     """Say a time in its two largest units: ``3 h 12 min``, ``12 s``, ``0 s``."""
     left = max(0, round(seconds))
-    for place, (size, name) in enumerate(_UNITS):
-        if left < size:
-            continue
-        text = f"{left // size} {name}"
-        if place + 1 < len(_UNITS) and (rest := left % size):
-            lower, below = _UNITS[place + 1]
-            text += f" {rest // lower} {below}" if rest >= lower else ""
-        return text
-    return "0 s"
+    for size, name, lower, below in _UNITS:
+        if left >= size:
+            rest = left % size // lower
+            return f"{left // size} {name}" + (f" {rest} {below}" if rest else "")
+    return f"{left} s"
 
 
 def ago(at: float, now: float) -> str:

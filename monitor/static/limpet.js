@@ -45,11 +45,13 @@
     return isNaN(time) ? "" : time.toISOString().slice(0, 19).replace("T", " ") + " UTC";
   }
 
-  function fill(line, row) {
+  function fill(line, row, links) {
     for (const cell of line.querySelectorAll("[data-cell]")) {
       const told = cell.dataset;
       cell.textContent = row[told.cell];
-      if (told.link) { cell.setAttribute("href", row[told.link]); }
+      if (told.link && cell.textContent !== "—") {
+        cell.setAttribute("href", links[told.link] + encodeURIComponent(row[told.cell]));
+      } else if (told.link) { cell.removeAttribute("href"); }
       if (told.when) { cell.title = stamp(row[told.when]); }
       if ("colour" in told) { cell.className = "badge text-bg-" + row.colour; }
     }
@@ -62,7 +64,7 @@
     if (!body || !told.rows.length || paged !== (part.dataset.paged === "yes")) { return false; }
     while (body.rows.length > told.rows.length) { body.deleteRow(-1); }
     while (body.rows.length < told.rows.length) { body.append(body.rows[0].cloneNode(true)); }
-    told.rows.forEach((row, n) => fill(body.rows[n], row));
+    told.rows.forEach((row, n) => fill(body.rows[n], row, told.links));
     for (const one of part.querySelectorAll("[data-now]")) {
       one.textContent = told.now[one.dataset.now];
     }

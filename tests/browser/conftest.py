@@ -13,9 +13,10 @@ from redis import Redis
 
 from limpet import database
 from tests.browser.scene import Scene
-from tests.conftest import Eventually, Stack, _free_port
+from tests.conftest import Eventually, _free_port
 from tests.monitor.conftest import Flower
 from tests.redis_server import RedisServer
+from tests.stack import Stack
 from tests.warm import Warm
 
 if TYPE_CHECKING:

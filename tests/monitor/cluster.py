@@ -10,8 +10,8 @@ from typing import Any, Final
 from celery import Celery
 
 from lab import Lab
-from tests.conftest import Stack
 from tests.monitor.conftest import Flower
+from tests.stack import Stack
 
 LOGIN: Final = "ada:pw"
 #: Where it is planted → the word that gives it away.

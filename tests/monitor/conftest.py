@@ -17,8 +17,9 @@ from proxies import Proxy, ProxyPool, ProxyRecord
 from proxies.store import ProxyStore
 from sessions import SessionManager
 from sessions.store import SessionStore
-from tests.conftest import Eventually, Stack
+from tests.conftest import Eventually
 from tests.redis_server import RedisServer
+from tests.stack import Stack
 from tests.warm import Warm
 
 #: Planted: in a password, a cookie, a header and a query.
@@ -52,6 +53,7 @@ class Flower:
         server: RedisServer | None = None,
         headers: dict[str, str] | None = None,
     ) -> None:
+        self.port = port
         self._base = f"http://127.0.0.1:{port}"
         self._headers = headers or {}
         self._server = server

@@ -95,7 +95,7 @@ def test_figures_are_those_of_the_pool(
 ) -> None:
     add_snapshot(flower)
     pool.close("one")
-    pool.release(pool.acquire("two", hold=30), elapsed=0.04)
+    pool.release(pool.acquire("two", hold=30), elapsed=0.04, rendered=0.2)
     shop = frozenset({("pool", "shop")})
     asked = ("limpet_requests_total", shop)
     eventually(lambda: flower.metrics().get(asked) == 2)
@@ -110,6 +110,7 @@ def test_figures_are_those_of_the_pool(
     assert found["limpet_proxies", disabled] == 2
     assert found["limpet_response_seconds_bucket", under] == 1
     assert found["limpet_response_seconds_count", shop] == 2
+    assert found["limpet_render_seconds_count", shop] == 1
     assert found["limpet_store_up", frozenset()] == 1
 
 
@@ -141,3 +142,13 @@ def test_our_tabs_are_in_flowers_own_process(
     assert all(">Schedule</a>" in one.body for one in [*pages, own])
     assert "one" in pages[0].body
     assert SECRET not in "".join(one.body for one in pages)
+
+
+def test_another_website_that_leads_here_gets_nothing(flower: Flower) -> None:
+    foreign = Flower(flower.port, flower.stack, headers={"Host": "evil.example"})
+
+    answers = [foreign.get(path) for path in ("/tasks", "/sessions", "/metrics")]
+
+    assert [one.status for one in answers] == [421] * 3
+    assert all("LIMPET_FLOWER_HOSTS" in one.body for one in answers)
+    assert all(len(one.body) < 200 for one in answers)

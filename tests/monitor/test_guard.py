@@ -8,8 +8,9 @@ import pytest
 
 from limpet.errors import ConfigurationError
 from monitor import check_exposure, set_defaults
-from tests.conftest import Eventually, Stack
+from tests.conftest import Eventually
 from tests.monitor.conftest import Flower
+from tests.stack import Stack
 
 
 def options(**said: Any) -> Any:
@@ -41,6 +42,14 @@ def test_an_api_for_everybody_needs_a_login() -> None:
         check_exposure(options(), asked)
     check_exposure(options(basic_auth=["ada:pw"]), asked)
     check_exposure(options(), {"FLOWER_UNAUTHENTICATED_API": "false"})
+
+
+@pytest.mark.parametrize("login", ["ada", "ada:pässword"])
+def test_a_login_that_nobody_could_use_is_refused(login: str) -> None:
+    with pytest.raises(ConfigurationError, match="FLOWER_BASIC_AUTH") as refused:
+        check_exposure(options(basic_auth=["eve:pw", login]), {})
+
+    assert login not in str(refused.value)
 
 
 @pytest.mark.parametrize(

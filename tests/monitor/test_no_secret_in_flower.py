@@ -17,11 +17,12 @@ from flower import urls
 
 from lab import Lab
 from limpet import database
-from tests.conftest import Eventually, Stack, _free_port
+from tests.conftest import Eventually, _free_port
 from tests.monitor.cluster import LOGIN, PLANTED, Cluster
 from tests.monitor.conftest import Flower
 from tests.monitor.listening import listening
 from tests.redis_server import RedisServer
+from tests.stack import Stack
 from tests.warm import Warm
 
 #: What has to be found when nothing is left out; the others never get as far.

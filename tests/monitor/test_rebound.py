@@ -7,9 +7,10 @@ from redis import Redis
 from lab import Lab
 from proxies import ProxyPool, ProxyRecord, parse_proxy
 from proxies.store import ProxyStore
-from tests.conftest import Eventually, Stack
+from tests.conftest import Eventually
 from tests.monitor.conftest import Flower
 from tests.monitor.listening import listening
+from tests.stack import Stack
 
 
 def test_a_failover_is_an_event_of_the_job_that_met_it(

@@ -42,7 +42,10 @@ SAME: Final = {
     "cleanup": ("LimpetCleanupFails", "health_max_cleanup_failures_percent"),
     "proxies": ("LimpetFewProxies", "health_min_proxies_percent"),
 }
-LIMITED: Final = [(alert, name) for alert, name in SAME.values() if name]
+LIMITED: Final = [
+    ("LimpetRedisFull", "health_max_redis_memory_percent"),
+    *((alert, name) for alert, name in SAME.values() if name),
+]
 #: Where in an expression the limit is, if it is not simply compared with.
 _LIMITS: Final = {
     "health_upkeep_missed_runs": r"clamp_min\((\d+) \*",
@@ -58,6 +61,7 @@ def exported(
 ) -> dict[str, set[str]]:
     """Return the labels of each metric that Flower exports of a pool that is used."""
     add_snapshot(flower)
+    flower.server.client.config_set("maxmemory", 10**9)
     pool.release(pool.acquire("two", hold=30))
     pool.close("two")
     upkeep = UpkeepStore(flower.server.client)
@@ -72,7 +76,7 @@ def exported(
         for name, labels in flower.metrics():
             found.setdefault(name, set()).update(name for name, _ in labels)
         awaited = {"workers", "memory_bytes", "sessions_closed_total"}
-        awaited |= {"upkeep_success_timestamp_seconds"}
+        awaited |= {"upkeep_success_timestamp_seconds", "redis_memory_limit_bytes"}
         return {f"limpet_{one}" for one in awaited} <= found.keys()
 
     eventually(complete, within=40)
@@ -165,6 +169,7 @@ def test_alerts_fire_when_they_should_and_not_before(promtool: Promtool) -> None
         (" + limpet_sessions > 0", " + limpet_sessions >= 0"),
         ("limpet_sessions unless on", "limpet_sessions and on"),
         ("== 1 unless on", "== 0 unless on"),
+        ("limit_bytes > 90", "limit_bytes > 89"),
     ],
 )
 def test_a_rule_that_says_something_else_is_noticed(

@@ -22,6 +22,7 @@ from tornado.web import RequestHandler
 from limpet.settings import Settings
 from monitor.install import tabs
 from monitor.overlay import Overlay
+from monitor.shield import shield
 
 #: Importing it is what defines Flower's options.
 assert command
@@ -72,7 +73,11 @@ class Site(AsyncHTTPTestCase):
         app = celery.Celery()
         events = Events(app, IOLoop.current(), max_tasks_in_memory=100)
         overlay = Overlay(urls.settings["template_path"])
-        given = {**urls.settings, "template_loader": overlay}
+        given = {
+            **urls.settings,
+            "template_loader": overlay,
+            "transforms": [shield(self._settings, options)],
+        }
         return Flower(capp=app, events=events, options=options, **given)
 
     def get(self, path: str, **query: object) -> Seen:

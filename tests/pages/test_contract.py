@@ -13,7 +13,8 @@ from flower.utils import template
 from flower.views import BaseHandler
 from flower.views.monitor import Metrics
 from tornado.routing import URLSpec
-from tornado.web import RequestHandler
+from tornado.web import Application, OutputTransform, RequestHandler
+from tornado.websocket import WebSocketHandler
 
 from monitor import overlay
 from monitor.page import Page
@@ -39,6 +40,22 @@ def test_settings_become_arguments_of_the_application() -> None:
     assert isinstance(urls.settings, dict)
     assert {"capp", "options", "events", "io_loop"} <= taken.keys()
     assert taken["kwargs"].kind is inspect.Parameter.VAR_KEYWORD
+
+
+def test_every_answer_goes_through_what_is_given_as_transforms() -> None:
+    taken = inspect.signature(Application.__init__).parameters
+
+    assert "transforms" in taken
+    assert {"transform_first_chunk", "transform_chunk"} <= vars(OutputTransform).keys()
+
+
+def test_flower_has_no_stream_of_events_that_another_site_could_open() -> None:
+    pages = [
+        one.handler_class if isinstance(one, URLSpec) else one[1]
+        for one in urls.handlers
+    ]
+
+    assert not [one for one in pages if issubclass(one, WebSocketHandler)]
 
 
 def test_the_configuration_is_python_that_is_run_from_the_working_directory() -> None:

@@ -1,5 +1,6 @@
 """The Proxies tab: how they are, which they are, and each one's own page."""
 
+import re
 import time
 from collections.abc import Callable, Iterator
 
@@ -108,7 +109,8 @@ def test_a_proxy_that_a_domain_blocks_has_a_ban(
     own = site.get("/proxy", pool="default", id=lease.proxy.id)
 
     assert table.rows(TABLE)[0][9] == "1"
-    assert "banned" in own.find("//*[@id='limpet-timeline']/li")[0].text_content()
+    told = own.find("//*[@id='limpet-timeline']/li")[0].text_content()
+    assert "banned domain shop.example" in re.sub(r"\s+", " ", told)
     [ban] = own.find("//*[@id='limpet-bans']/li")
     assert ban.text_content().startswith("shop.example for ")
 
@@ -154,6 +156,36 @@ def test_the_spread_of_sessions_is_drawn(
     [drawn] = page.find("//svg[@data-bars]/@aria-label")
     assert "1 sessions: 3 proxies" in drawn
     assert "2 sessions: 2 proxies" in drawn
+    assert "From 1 to 2 sessions, left to right, on 5 proxies" in page.words
+
+
+def test_a_spread_that_is_even_is_no_range(
+    site: Site, stocked: list[ProxyRecord], manager: SessionManager
+) -> None:
+    use(manager, *(f"s-{n}" for n in range(5)))
+
+    page = site.get("/proxies")
+
+    assert "1 on each of 5 proxies that may be chosen" in page.words
+    assert "From 1 to 1" not in page.words
+
+
+def test_a_database_without_tables_is_told_in_words(
+    site: Site, stocked: list[ProxyRecord], engine: Engine
+) -> None:
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM alembic_version")
+
+    page = site.get("/proxies")
+    own = site.get("/proxy", pool="default", id=stocked[0].id)
+
+    for shown in (page, own):
+        assert "The inventory cannot be read" in shown.words
+        assert "there are no tables yet" in shown.words
+        assert "python manage.py migrate" in shown.words
+        assert "None" not in shown.words
+    assert own.status == 503
+    assert "session store" not in own.words
 
 
 @pytest.mark.parametrize(

@@ -219,7 +219,8 @@ def test_an_open_page_is_told_what_it_shows(
     assert told["now"]["active"] == card(page, "active")
     assert told["pages"] == 1
     links = page.find(f"//table[@id='{TABLE}']/tbody//th/a/@href")
-    assert [row["own"] for row in told["rows"]] == links
+    begin = told["links"]["own"]
+    assert [begin + row["session"] for row in told["rows"]] == links
 
 
 def test_of_a_pool_that_is_none_an_open_page_is_told_nothing(site: Site) -> None:
