@@ -1,5 +1,6 @@
 """The settings of jobs in a browser; see `limpet.settings`."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -7,16 +8,18 @@ from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings
 
 
-def _file(path: Path) -> Path:
+def _program(path: Path) -> Path:
     if not path.is_file():
         raise ValueError("must be a file that is there")
+    if not os.access(path, os.X_OK):
+        raise ValueError("must be a program: this file may not be run")
     return path
 
 
 class RenderSettings(BaseSettings):
     """Which browser, how much of it, and what pages may do."""
 
-    chromium: Annotated[Path, AfterValidator(_file)] | None = Field(
+    chromium: Annotated[Path, AfterValidator(_program)] | None = Field(
         default=None,
         description="The browser's program; unset: chromium-headless-shell, chromium, "
         "or the one that Playwright has installed.",
@@ -66,8 +69,8 @@ class RenderSettings(BaseSettings):
         default=1500,
         ge=200,
         le=65_536,
-        description="Memory of a worker's browser above which it gets a new one; twice "
-        "that, and the browser is ended at once.",
+        description="Memory of a worker's browser above which it gets a new one, and a "
+        "page with half of it is ended; twice that, and the browser is ended at once.",
     )
     # A shop's page has 3 MB, with its pictures.
     render_max_bytes: int = Field(

@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from w3lib.encoding import html_to_unicode
-
 from limpet.errors import Blame, FetchError
+from tasks.charsets import decoded
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,4 +55,4 @@ class Page:
         In the charset of its byte order mark, its header or its ``<meta>``, as browsers
         find it.
         """
-        return html_to_unicode(self.content_type, self.body)[1]
+        return decoded(self.content_type, self.body)

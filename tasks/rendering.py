@@ -67,13 +67,14 @@ class Renders(Visits):
         Raises:
             FetchError: the page could not be had; its blame is as of a fetch.
             BrowserFailed: the browser ended.
+            InvalidJob: no page opens as the job wants it.
             RobotsRefused, AddressRefused, DomainBusy: as for a fetch.
         """
         from tasks.browser.values import Wish  # noqa: PLC0415 - an extra
 
         self.sent = False
         if self._job.robots:
-            self._ask_robots(lease, request)
+            self._ask_robots(lease, request, request.address)
         config, job = settings(), self._render_job
         wish = Wish(
             job,

@@ -34,7 +34,22 @@ def _refusal(**job: Any) -> str:
             {"steps": [{"do": "screenshot", "full": True, "selector": "a"}]},
             "full and selector cannot be together",
         ),
-        ({"steps": [{"do": "click", "selector": "a", "x": 1}]}, "steps.0.click.x: "),
+        (
+            {"steps": [{"do": "click", "selector": "a", "timout": 1}]},
+            "click.timout: there is no such field; did you mean 'timeout'? (allowed: t",
+        ),
+        (
+            {"viewport": {"with": 800}},
+            "viewport.with: there is no such field; did you mean 'width'? (allowed: ",
+        ),
+        (
+            {"steps": [{"do": "wait", "url": "**/{a,b"}]},
+            "steps.0.wait.url: must have its { and } in pairs",
+        ),
+        (
+            {"steps": [{"do": "wait", "url": "{{a}}"}]},
+            "steps.0.wait.url: must have its { and } in pairs",
+        ),
         ({"steps": [{"do": "pdf"}] * 101}, "steps: list should have at most 100"),
         ({"viewport": {"width": 1}}, "viewport.width: "),
         ({"locale": "german"}, "locale: must be a language tag, such as de-DE"),

@@ -22,7 +22,7 @@ class BrowserFailed(LimpetError):
         self.what = what
 
     def __str__(self) -> str:
-        return f"{self.what} before the page was done"
+        return f"{self.what} ended before the page was done"
 
 
 class StepFailed(LimpetError):

@@ -1,10 +1,11 @@
 """What fields of jobs have in common: their types, and how they are checked."""
 
+import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from functools import lru_cache
 from math import inf
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, Self, get_args
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -18,6 +19,9 @@ from limpet.keys import POOL_NAME, SESSION_ID
 URL_MAX: Final = 8192
 #: Longest host name (RFC 1035, as text).
 _HOST_MAX: Final = 253
+#: What no host name may have (WHATWG URL, forbidden domain code points): libraries do
+#: with it what they like.
+_NO_NAME: Final = re.compile(r"[\x00-\x20#%/:<>?@\[\\\]^|\x7f]")
 MAX_BYTES: Final = 10 * 1024 * 1024
 
 #: What Celery takes beside a job's arguments: fields of the message.
@@ -60,7 +64,8 @@ def web_url(url: str) -> str:
         parts = urlsplit(normal_url(url))
         host = parts.hostname or ""
         host.encode("idna")  # no label of it is empty or too long
-        named = 0 < len(host) <= _HOST_MAX and parts.port != 0
+        known = ":" in host or not _NO_NAME.search(host)  # an address has colons
+        named = known and 0 < len(host) <= _HOST_MAX and parts.port != 0
     except (RequestException, ValueError):
         named = False
         parts = urlsplit("")
@@ -124,7 +129,7 @@ class Job(BaseModel):
 def _problem(model: type[BaseModel], error: Mapping[str, Any]) -> str:
     name = _path(error["loc"])
     if error["type"] == "extra_forbidden":
-        return f"{name}: {_unknown(model, name)}"
+        return f"{name}: {_unknown(model, error['loc'])}"
     first = name.partition(".")[0]
     if error["type"] == "string_pattern_mismatch" and first in _WORDS:
         return f"{name}: must be {_WORDS[first]}"
@@ -134,16 +139,41 @@ def _problem(model: type[BaseModel], error: Mapping[str, Any]) -> str:
     return f"{name}: {message}" if name else message
 
 
-def _unknown(model: type[BaseModel], name: str) -> str:
-    if name in _OF_THE_MESSAGE:
+def _unknown(model: type[BaseModel], where: Sequence[object]) -> str:
+    name = str(where[-1])
+    if len(where) == 1 and name in _OF_THE_MESSAGE:
         return (
             "is of the message, not of the job: "
             f"send_task('scrape', kwargs={{…}}, {name}=…)"
         )
-    fields = [field.alias or key for key, field in model.model_fields.items()]
+    found = [model]
+    for part in where[:-1]:
+        found = _inside(found, str(part))
+    if len(found) != 1:
+        return "there is no such field"
+    fields = [field.alias or key for key, field in found[0].model_fields.items()]
     near = get_close_matches(name, fields, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return f"there is no such field{hint} (allowed: {', '.join(fields) or 'none'})"
+
+
+def _inside(models: list[type[BaseModel]], part: str) -> list[type[BaseModel]]:
+    """Return what *part* of an error's place leads to, from what came before it."""
+    if len(models) == 1 and (field := models[0].model_fields.get(part)):
+        return _models(field.annotation)
+    # A number of a list leads to all that may be in it, a tag to the one that has it.
+    tagged = [
+        one
+        for one in models
+        if any(part in get_args(f.annotation) for f in one.model_fields.values())
+    ]
+    return tagged or models
+
+
+def _models(annotation: object) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [one for part in get_args(annotation) for one in _models(part)]
 
 
 def _path(where: Sequence[object]) -> str:

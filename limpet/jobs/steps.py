@@ -1,8 +1,9 @@
 """What a job does in a page, step by step."""
 
+import re
 from typing import Annotated, Final, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from limpet.jobs.extraction import Rules
 from limpet.jobs.fields import Url
@@ -86,7 +87,7 @@ class Wait(_Step):
     """Wait for one thing: an element, a text, an address, or the page to be ready.
 
     *state* is the element's; *url* is a pattern in which ``*`` stands for anything but
-    ``/`` and ``**`` for anything.
+    ``/``, ``**`` for anything, and ``{a,b}`` for one of these.
     """
 
     do: Literal["wait"]
@@ -102,6 +103,15 @@ class Wait(_Step):
         if sum(one is not None for one in wanted) != 1:
             raise ValueError("must have one of selector, text, url and load")
         return self
+
+    @field_validator("url")
+    @classmethod
+    def _in_pairs(cls, url: str | None) -> str | None:
+        # Of a backslash and what follows it, neither counts.
+        braces = re.sub(r"\\.|[^{}]", "", url or "", flags=re.DOTALL)
+        if braces.replace("{}", ""):
+            raise ValueError("must have its { and } in pairs, none within another one")
+        return url
 
     @property
     def target(self) -> str:

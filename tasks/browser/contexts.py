@@ -7,6 +7,7 @@ dropped, and is used again only where nobody else has used the session meanwhile
 import asyncio
 import time
 from collections import OrderedDict
+from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ from playwright.async_api import BrowserContext, Error
 from limpet.errors import BrowserFailed
 from limpet.settings import Settings
 from sessions import Lease
+from tasks.browser.keeping import is_plain
 from tasks.browser.process import Process
 from tasks.browser.relay import Relay
 from tasks.browser.storage import host_of, to_browser
@@ -47,8 +49,16 @@ class Held:
 class Contexts:
     """All contexts of a worker process, in the event loop of its browser."""
 
-    def __init__(self, config: Settings, program: Path | None, guard: Guard) -> None:
+    def __init__(
+        self,
+        config: Settings,
+        program: Path | None,
+        guard: Guard,
+        *,
+        home: Path | None = None,
+    ) -> None:
         self._config, self._program, self._guard = config, program, guard
+        self._home = home
         self._process: Process | None = None
         self._starting = asyncio.Lock()
         self._kept: OrderedDict[tuple[str, str], Held] = OrderedDict()
@@ -107,6 +117,10 @@ class Contexts:
         for one in filter(None, stale):
             await self.close(one, used=False)
 
+    def drop(self, held: Held) -> None:
+        """Have it closed, while its job goes on: that takes a page 30 ms and more."""
+        self._later(self.close(held))
+
     async def close(self, held: Held, *, used: bool = True) -> None:
         """Close it, and its browser too, if that was to go with its last page."""
         process = held.process
@@ -130,7 +144,8 @@ class Contexts:
             await self.close(one, used=False)
         if self._process:
             self._end(self._process)
-        await asyncio.gather(*self._ending)
+        while self._ending:
+            await asyncio.gather(*self._ending)
 
     @property
     def process(self) -> Process | None:
@@ -148,7 +163,9 @@ class Contexts:
                 if not process.open or process.dead:
                     self._end(process)
             if self._process is None:
-                self._process = await Process.start(self._config, self._program)
+                self._process = await Process.start(
+                    self._config, self._program, self._home
+                )
             return self._process
 
     async def _make(self, process: Process, wish: Wish) -> Held:
@@ -171,7 +188,7 @@ class Contexts:
     async def _context(
         self, process: Process, relay: Relay, wish: Wish
     ) -> BrowserContext:
-        job, origins = wish.job, wish.lease.state.origins
+        job = wish.job
         options: dict[str, Any] = {
             "proxy": {
                 "server": f"http://127.0.0.1:{relay.port}",
@@ -187,21 +204,30 @@ class Contexts:
             options["locale"] = job.locale
         if job.timezone:
             options["timezone_id"] = job.timezone
+        cookies = _cookies(wish)
+        # The rest is restored in the page itself, which takes a third of the time.
+        hard = [one for one in wish.lease.state.origins if not is_plain(one)]
         try:
-            state = {"cookies": [], "origins": origins}
-            context = await process.context(**options, storage_state=state)
+            state = {"cookies": cookies, "origins": hard}
+            return await process.context(**options, storage_state=state)
         except Error:
-            if not origins:
+            if not cookies and not hard:
                 raise
-            # What one site keeps must not be the end of the session.
+        # What one site keeps must not be the end of the session.
+        if hard:
             log.warning("storage_not_restored", session=wish.lease.session)
-            context = await process.context(**options)
-        await _add_cookies(context, wish)
+        context = await process.context(**options)
+        for one in cookies:
+            with suppress(Error):  # that Chromium does not take it
+                await context.add_cookies([one])
         return context
 
     def _look(self) -> None:
         """Have contexts closed that nobody came back for."""
-        task = asyncio.ensure_future(self._expire())
+        self._later(self._expire())
+
+    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
 
@@ -224,9 +250,7 @@ class Contexts:
         if process.ending:
             return
         process.ending = True
-        task = asyncio.ensure_future(process.close())
-        self._ending.add(task)
-        task.add_done_callback(self._ending.discard)
+        self._later(process.close())
 
 
 def _fit(wish: Wish) -> tuple[Any, ...]:
@@ -236,16 +260,7 @@ def _fit(wish: Wish) -> tuple[Any, ...]:
     return (*binding, wish.user_agent, job.viewport, job.locale, job.timezone)
 
 
-async def _add_cookies(context: BrowserContext, wish: Wish) -> None:
+def _cookies(wish: Wish) -> list[Any]:
     steps = [getattr(step, "url", None) or "" for step in wish.job.steps]
     hosts = {host_of(url) for url in (wish.job.url, *steps)}
-    cookies: Any = to_browser(wish.lease.state.cookies, hosts)
-    if not cookies:
-        return
-    try:
-        await context.add_cookies(cookies)
-    except Error:
-        # One that Chromium does not take must not cost the others.
-        for one in cookies:
-            with suppress(Error):
-                await context.add_cookies([one])
+    return to_browser(wish.lease.state.cookies, hosts)

@@ -8,14 +8,19 @@ from typing import Final
 
 from playwright.async_api import Error
 
-from limpet.errors import Blame, BrowserFailed, FetchError, LimpetError
+from limpet.errors import Blame, BrowserFailed, FetchError, InvalidJob, LimpetError
 from tasks.blame import classify, late, site_s
 from tasks.deadline import Stage
 
 _NET: Final = re.compile(r"net::(ERR_[A-Z0-9_]+)")
 _THROWN: Final = re.compile(r"\b([A-Z]\w*Error)\b")
+#: What is said of each connection when the machine gets an address, or loses one.
+NETWORK_CHANGED: Final = "ERR_NETWORK_CHANGED"
 _CLOSED: Final = "has been closed"
 _CRASHED: Final = "Target crashed"
+_NO_ZONE: Final = "Invalid timezone"
+#: How Playwright passes on what a browser writes as it starts, before it has any page.
+_WRITTEN: Final = re.compile(r"\[pid=\d+\]\[err\] (.{1,300})")
 
 #: What Chromium says where the relay had nothing to say: by the beginning of its word.
 _KNOWN: Final = (
@@ -40,6 +45,22 @@ def gone(error: Error) -> BrowserFailed | None:
     if _CLOSED in error.message:
         return BrowserFailed("the browser")
     return None
+
+
+def not_taken(error: Exception) -> InvalidJob | None:
+    """Return what is wrong with the job, if that is why no page opens for it.
+
+    Which time zones there are is known to the browser alone.
+    """
+    if _NO_ZONE in str(error):
+        return InvalidJob("timezone: the browser knows none of that name")
+    return None
+
+
+def last_words(error: Exception) -> str:
+    """Return what a browser that did not start has written first; "" for nothing."""
+    found = _WRITTEN.search(str(error))
+    return found[1] if found else ""
 
 
 def net_error(text: str) -> str:

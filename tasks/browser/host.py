@@ -11,11 +11,13 @@ import threading
 import time
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from limpet.errors import BrowserFailed, WorkerExhausted
+from limpet.errors import BrowserFailed, NoBrowser, WorkerExhausted
 from limpet.settings import Settings
 from sessions import Lease
+from tasks.browser.authorities import home
 from tasks.browser.contexts import Contexts
 from tasks.browser.finding import find
 from tasks.browser.storage import Limits
@@ -39,12 +41,14 @@ class Host:
         """Start the thread; the browser is started with its first page.
 
         Raises:
-            NoBrowser: there is none.
+            NoBrowser: there is none, or none that trusts ``LIMPET_CA_FILE``.
         """
         self._config = config
         self._turns = threading.BoundedSemaphore(config.render_contexts)
         self._limits = Limits.of(config)
-        self._contexts = Contexts(config, find(config.chromium), Guard.of(config))
+        self._contexts = Contexts(
+            config, find(config.chromium), Guard.of(config), home=_home(config)
+        )
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(
             target=self._loop.run_forever, name="browser", daemon=True
@@ -70,6 +74,7 @@ class Host:
 
         Raises:
             BrowserFailed: there was no browser to do it in.
+            InvalidJob: no page opens as the job wants it.
         """
         return self._do(self._visit(wish), wish.timeout + GRACE + _START)
 
@@ -80,9 +85,9 @@ class Host:
             self._do(work, _CLOSE)
 
     def drop(self, rendered: Rendered) -> None:
-        """Close the context."""
-        with suppress(BrowserFailed):
-            self._do(self._contexts.close(rendered.held), _CLOSE)
+        """Have the context closed; the job need not wait for that."""
+        with suppress(RuntimeError):  # all of it is closed already
+            self._loop.call_soon_threadsafe(self._contexts.drop, rendered.held)
 
     def close(self) -> None:
         """End the browser and the thread."""
@@ -107,7 +112,7 @@ class Host:
         except BaseException:
             await self._contexts.close(held)
             raise
-        found.times["context_ms"] = took
+        found.times["context_ms"] = took + found.times.pop("open_ms")
         if isinstance(found.error, BrowserFailed) and found.error.what != "the page":
             held.process.lose()
         return found
@@ -123,3 +128,15 @@ class Host:
             # The job was told to end: so is its page.
             future.cancel()
             raise
+
+
+def _home(config: Settings) -> Path | None:
+    """Return the home of a browser that trusts more than others."""
+    if config.ca_file is None:
+        return None
+    try:
+        return home(config.ca_file, config.make_state_dir())
+    except OSError as error:
+        raise NoBrowser(
+            f"LIMPET_CA_FILE: it cannot be made to trust it: {error}"
+        ) from None

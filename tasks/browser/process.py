@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import socket
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Self
@@ -19,11 +20,14 @@ from playwright.async_api import (
 
 from limpet.errors import BrowserFailed
 from limpet.settings import Settings
+from tasks.browser import failures
 
 #: Seconds for each of them to start, and to end by itself.
 _START, _END = 30.0, 5.0
 #: Seconds between two looks at the memory while pages are open.
 _LOOK: Final = 1.0
+#: Seconds in which the end of a page is told of that took too much.
+_NEWS: Final = 5.0
 #: Of the environment, what a browser needs: the rest of it holds a worker's secrets.
 _ENVIRONMENT: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "XDG_CACHE_HOME")
 _ARGUMENTS: Final = (
@@ -34,6 +38,8 @@ _ARGUMENTS: Final = (
     "--disable-quic",
     # Names are looked up by the relay, or by the proxy: never by the browser.
     "--dns-prefetch-disable",
+    # Not ``--disable-threaded-compositing``: a page takes 30 ms less CPU with it, but
+    # each click then waits for its element to be at rest, until it is too late.
 )
 _MB: Final = 1024 * 1024
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
@@ -54,11 +60,14 @@ class Process:
         self._session: Any = None
         self.pages = self.open = 0
         self.memory = 0
+        self._culled = -_NEWS
         self.worn = self.dead = self.ending = False
 
     @classmethod
-    async def start(cls, config: Settings, program: Path | None) -> Self:
-        """Start the driver and the browser.
+    async def start(
+        cls, config: Settings, program: Path | None, home: Path | None
+    ) -> Self:
+        """Start the driver and the browser; *home* is its own, if it is to have one.
 
         Raises:
             BrowserFailed: they did not start.
@@ -71,7 +80,7 @@ class Process:
                     executable_path=program,
                     args=list(_ARGUMENTS),
                     chromium_sandbox=config.render_sandbox,
-                    env={n: os.environ[n] for n in _ENVIRONMENT if n in os.environ},
+                    env=_environment(home),
                     # What is of no context goes nowhere.
                     proxy={"server": f"http://127.0.0.1:{_nowhere()}"},
                     # Signals are the worker's, which lets jobs come to their end.
@@ -80,7 +89,12 @@ class Process:
                     handle_sighup=False,
                 )
         except (Error, OSError, TimeoutError) as error:
-            log.warning("browser_did_not_start", reason=type(error).__name__)
+            log.warning(
+                "browser_did_not_start",
+                reason=type(error).__name__,
+                program=str(program or "of Playwright"),
+                said=failures.last_words(error),
+            )
             if driver:
                 await _quietly(driver.stop())
             raise BrowserFailed("the browser did not start, or") from None
@@ -110,13 +124,20 @@ class Process:
 
     async def pids(self) -> list[int]:
         """Return the browser's processes, itself first; none if it does not answer."""
+        return list(await self._kinds())
+
+    def was_culled(self) -> bool:
+        """Whether a page has just been ended for the memory that it took."""
+        return time.monotonic() - self._culled < _NEWS
+
+    async def _kinds(self) -> dict[int, str]:
         try:
             async with asyncio.timeout(_END):
                 told = await self._session.send("SystemInfo.getProcessInfo")
         except (Error, TimeoutError):
-            return []
+            return {}
         found = sorted(told["processInfo"], key=lambda one: one["type"] != "browser")
-        return [int(one["id"]) for one in found]
+        return {int(one["id"]): str(one["type"]) for one in found}
 
     async def close(self) -> None:
         """End it, gently if it lets."""
@@ -136,14 +157,37 @@ class Process:
             await asyncio.sleep(_LOOK)
             if not self.open:
                 continue
-            pids = await self.pids()
-            self.memory = sum(map(_memory, pids))
-            if self.memory > most and not self.worn:
-                log.warning("browser_is_large", bytes=self.memory)
+            kinds = await self._kinds()
+            sizes = {pid: _memory(pid) for pid in kinds}
+            self.memory = sum(sizes.values())
+            freed = 0
+            if self.memory > most:
+                if not self.worn:
+                    log.warning("browser_is_large", bytes=self.memory)
                 self.worn = True
-            if self.memory > 2 * most and pids:
+                pages = {n: sizes[n] for n in kinds if kinds[n] == "renderer"}
+                freed = self._cull(pages, most)
+            if self.memory - freed > 2 * most:
                 log.warning("browser_killed", bytes=self.memory)
-                _kill(pids[0])
+                _kill(next(iter(kinds)))
+
+    def _cull(self, pages: dict[int, int], most: int) -> int:
+        """End the page that has most of it, so that the others may go on.
+
+        Returns the bytes that it had, 0 if all are small.
+        """
+        largest = max(pages, key=pages.__getitem__, default=0)
+        if not pages or pages[largest] * 2 <= most:
+            return 0
+        log.warning("page_is_too_large", bytes=pages[largest])
+        self._culled = time.monotonic()
+        _kill(largest)
+        return pages[largest]
+
+
+def _environment(home: Path | None) -> dict[str, str | float | bool]:
+    found = {n: os.environ[n] for n in _ENVIRONMENT if n in os.environ}
+    return {**found, "HOME": str(home)} if home else {**found}
 
 
 async def _quietly(end: Any) -> None:

@@ -11,6 +11,8 @@ from playwright.async_api import TimeoutError as Late
 from limpet.errors import LimpetError, StepFailed
 from limpet.jobs import steps as kinds
 from tasks.browser import failures
+from tasks.browser.keeping import COLLECT
+from tasks.browser.storage import Origin
 from tasks.browser.values import File, Rendered, Snapshot, Wish
 
 #: Seconds beyond a step's own that it may take to say that it was late.
@@ -24,9 +26,11 @@ _FILES_MAX: Final = 64 * 1024 * 1024
 #: Characters that the values of all scripts may have together, as JSON.
 _VALUES_MAX: Final = 100_000
 _HTML: Final = (
-    "most => [document.documentElement?.outerHTML.slice(0, most) ?? '', "
-    "String(document.title)]"
+    "document.documentElement?.outerHTML.slice(0, most) ?? '', String(document.title)"
 )
+_LOOK_AT: Final = f"most => [{_HTML}]"
+#: The same, and what the page's origin keeps: one trip to the page for both.
+_TAKE: Final = f"async ([most, room]) => [{_HTML}, await ({COLLECT})(room)]"
 #: What Playwright says of a page that is being replaced by another one.
 _REPLACED: Final = ("context was destroyed", "navigating")
 #: Pages that may replace each other before there is one to look at.
@@ -87,15 +91,22 @@ class Steps:
 
     async def look(self, most: int = HTML_MAX) -> tuple[str, str]:
         """Return the HTML, and the title."""
+        html, title = await self._asked(_LOOK_AT, most)
+        return str(html), str(title)
+
+    async def take(self, most: int, room: int) -> tuple[str, str, Origin | None]:
+        """Return besides what the page's origin keeps, as `keeping.COLLECT` does."""
+        html, title, kept = await self._asked(_TAKE, [most, room])
+        return str(html), str(title), kept if isinstance(kept, dict) else None
+
+    async def _asked(self, script: str, given: Any) -> Any:
         for _ in range(_REPLACEMENTS):
             try:
-                html, title = await self._page.evaluate(_HTML, most)
+                return await self._page.evaluate(script, given)
             except Error as error:
                 if not any(sign in error.message for sign in _REPLACED):
                     raise
                 await self._page.wait_for_load_state("domcontentloaded")
-            else:
-                return str(html), str(title)
         raise self.failed("the page is replaced again and again")
 
     async def _do(self, step: Any, seconds: float) -> None:
@@ -207,6 +218,12 @@ _SAYINGS: Final = (
     (("selector", "Unexpected token"), "is no selector"),
     (("selector", "Unknown engine"), "is no selector"),
     (("not a valid selector",), "is no selector"),
+    (("not a valid XPath",), "is no selector"),
+    (("InvalidSelectorError",), "is no selector"),
+    (("Invalid regular expression",), "is no selector"),
+    (("Selector cannot",), "is no selector"),
+    (("Unknown attribute",), "is no selector"),
+    (("<iframe> was expected",), "is no selector"),
     (("not an <input>",), "it is there, but is no field of that kind"),
     (("not a <select>",), "it is there, but is no field of that kind"),
 )

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -19,6 +19,8 @@ _FIELDS: Final = (
     *("name", "value", "domain", "path", "expires", "httpOnly", "secure", "sameSite"),
     "partitionKey",
 )
+
+_PORTS: Final = {"http": 80, "https": 443}
 
 Cookie = dict[str, Any]
 Origin = dict[str, Any]
@@ -94,6 +96,22 @@ def first_party(
     return kept
 
 
+def merged(
+    before: Iterable[Origin], found: Iterable[Origin], touched: Collection[str]
+) -> list[Origin]:
+    """Return what a session keeps after a page: what was *found*, the rest as it was.
+
+    Only a document of an origin can change what that keeps; those were of *touched*.
+    """
+    new = {str(one["origin"]): one for one in found}
+    old = [
+        one
+        for one in before
+        if one["origin"] not in touched and one["origin"] not in new
+    ]
+    return [*old, *new.values()]
+
+
 def _has(origin: Origin) -> bool:
     return bool(origin.get("localStorage") or origin.get("indexedDB"))
 
@@ -108,3 +126,17 @@ def host_of(url: str) -> str:
         return urlsplit(url).hostname or ""
     except ValueError:
         return ""
+
+
+def origin_of(url: str) -> str:
+    """Return the origin of an http or https *url* as browsers write it, or ""."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return ""
+    usual = _PORTS.get(parts.scheme)
+    if usual is None or not parts.hostname:
+        return ""
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}{'' if port in {None, usual} else f':{port}'}"

@@ -16,12 +16,14 @@ from playwright.async_api import (
     Response,
 )
 
-from tasks.browser.storage import host_of
+from tasks.browser.storage import host_of, origin_of
 from tasks.browser.values import Seen
 
 #: Errors of a console that are kept, and characters of each.
 _MOST: Final = 20
 _LONGEST: Final = 500
+#: Seconds that popups and downloads have to end with the visit.
+_CLOSING: Final = 1.0
 #: Hosts of documents that are remembered, in their order.
 _HOSTS: Final = 50
 
@@ -29,8 +31,9 @@ _HOSTS: Final = 50
 class Watch:
     """Sees what happens in *page* until `close`.
 
-    *hosts* are those that its documents were asked of; *document* the last answer that
-    was one; *ended* is done when the page cannot go on.
+    *hosts* are those that its documents were asked of, *origins* those of all frames
+    and popups; *document* is the last answer that was one; *ended* is done when the
+    page cannot go on.
     """
 
     def __init__(self, context: BrowserContext, page: Page, *, accept: bool) -> None:
@@ -38,6 +41,7 @@ class Watch:
         self._tasks: set[asyncio.Task[None]] = set()
         self.seen = Seen()
         self.hosts: list[str] = []
+        self.origins: set[str] = set()
         self.document: Response | None = None
         self._broken: asyncio.Future[str] | None = None
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -46,7 +50,8 @@ class Watch:
         page.on("pageerror", self._broke)
         page.on("dialog", self._asked)
         page.on("download", self._downloads)
-        page.on("request", self._requests)
+        # Popups are of the context too: they run until they are closed.
+        context.on("request", self._requests)
         page.on("response", self._answered)
         page.on("requestfailed", self._broke_off)
         page.on("crash", lambda _page: self.end("the page"))
@@ -66,9 +71,13 @@ class Watch:
         if not self.ended.done():
             self.ended.set_result(what)
 
-    def close(self) -> None:
+    async def close(self) -> None:
+        """See no more; wait for popups that close, for a second at most."""
         self._context.remove_listener("page", self._popup)
+        self._context.remove_listener("request", self._requests)
         self.end("")
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_CLOSING)
 
     def _do(self, work: Coroutine[Any, Any, Any]) -> None:
         async def quietly() -> None:
@@ -106,6 +115,9 @@ class Watch:
         self._do(download.cancel())
 
     def _requests(self, request: Request) -> None:
+        if not request.is_navigation_request():
+            return
+        self.origins.add(origin_of(request.url))
         if self._is_document(request) and (host := host_of(request.url)):
             if host in self.hosts:
                 self.hosts.remove(host)

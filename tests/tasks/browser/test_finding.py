@@ -1,16 +1,23 @@
 """Which program is the browser, and what is said where there is none."""
 
+import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
-from limpet.errors import ConfigurationError, NoBrowser
+from limpet.errors import BrowserFailed, ConfigurationError, NoBrowser
 from limpet.settings import Settings
 from tasks.browser.finding import find
+from tasks.browser.process import Process
 
 
 @pytest.fixture(autouse=True)
-def _afresh() -> None:
+def _afresh() -> Iterator[None]:
+    find.cache_clear()
+    yield
+    # What was found here is no browser for other tests.
     find.cache_clear()
 
 
@@ -61,16 +68,31 @@ def test_without_one_it_is_said_how_to_get_one(
     assert "\n" not in text
 
 
-def test_a_file_that_is_not_there_is_a_wrong_setting(
-    monkeypatch: pytest.MonkeyPatch,
+def test_what_a_program_says_that_is_no_browser_is_in_the_log(tmp_path: Path) -> None:
+    program = _program(tmp_path / "other", b"#!/bin/sh\necho no display >&2; exit 3\n")
+    config = Settings(_env_file=None, state_dir=tmp_path)
+
+    with capture_logs() as logs, pytest.raises(BrowserFailed):
+        asyncio.run(Process.start(config, program, None))
+
+    [told] = [one for one in logs if one["event"] == "browser_did_not_start"]
+    assert (told["program"], told["said"]) == (str(program), "no display")
+
+
+@pytest.mark.parametrize(
+    ("name", "says"), [("none", "must be a file"), ("text", "must be a program")]
+)
+def test_what_is_no_program_is_a_wrong_setting(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, says: str
 ) -> None:
     from limpet.settings import settings  # noqa: PLC0415 - with the cache of its own
 
-    monkeypatch.setenv("LIMPET_CHROMIUM", "/no/such/browser")
+    (tmp_path / "text").write_text("no program")
+    monkeypatch.setenv("LIMPET_CHROMIUM", str(tmp_path / name))
     settings.cache_clear()
 
     try:
-        with pytest.raises(ConfigurationError, match="LIMPET_CHROMIUM: must be a file"):
+        with pytest.raises(ConfigurationError, match=f"LIMPET_CHROMIUM: {says}"):
             settings()
     finally:
         settings.cache_clear()

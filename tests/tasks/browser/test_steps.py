@@ -70,6 +70,22 @@ def test_a_step_is_done(visitor: Visitor, lab: Lab, step: dict[str, Any]) -> Non
         ),
         ({"do": "click", "selector": "a[["}, "step 1 (click 'a[['): is no selector"),
         (
+            {"do": "click", "selector": "xpath=//["},
+            "step 1 (click 'xpath=//['): is no selector",
+        ),
+        (
+            {"do": "click", "selector": "text=/(/"},
+            "step 1 (click 'text=/(/'): is no selector",
+        ),
+        (
+            {"do": "click", "selector": "role=button[name=/("},
+            "step 1 (click 'role=button[name=/('): is no selector",
+        ),
+        (
+            {"do": "click", "selector": "role=button[nam=Go]"},
+            "step 1 (click 'role=button[nam=Go]'): is no selector",
+        ),
+        (
             {"do": "press", "key": "Nokey"},
             "step 1 (press 'Nokey'): there is no such key",
         ),

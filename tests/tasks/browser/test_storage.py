@@ -7,7 +7,14 @@ from requests.cookies import RequestsCookieJar
 
 from lab import Lab
 from tasks import cookies as jars
-from tasks.browser.storage import Limits, first_party, from_browser, to_browser
+from tasks.browser.keeping import is_plain
+from tasks.browser.storage import (
+    Limits,
+    first_party,
+    from_browser,
+    origin_of,
+    to_browser,
+)
 from tests.tasks.browser.conftest import Visitor
 
 ROOM = Limits(origins=8, size=10_000)
@@ -141,6 +148,121 @@ def test_storage_that_no_browser_takes_is_not_the_end_of_a_session(
     found = visitor.once(f"{lab.site}/whoami")
 
     assert found.error is None
+
+
+#: A database with what JSON has, and one with what it has not.
+PLAIN = "{ n: 1, tags: ['a', null], __proto__x: true }"
+HARD = (
+    "{ when: new Date(86400000), bytes: new Uint8Array([1]), map: new Map([[1, 2]]) }"
+)
+KEEP = """() => new Promise((done, fail) => {
+  localStorage.setItem('word', 'välue');
+  const asked = indexedDB.open('shop', 3);
+  asked.onerror = fail;
+  asked.onupgradeneeded = () => {
+    const inline = asked.result.createObjectStore('inline', { keyPath: 'id' });
+    inline.createIndex('by', ['a', 'b'], { unique: true });
+    inline.add({ id: 'x', a: 1, b: 2 });
+    asked.result.createObjectStore('out', { autoIncrement: true }).add(VALUE);
+  };
+  asked.onsuccess = () => { asked.result.close(); done(); };
+})"""
+SHOW = """() => new Promise((done, fail) => {
+  const asked = indexedDB.open('shop');
+  asked.onerror = fail;
+  asked.onsuccess = () => {
+    const both = asked.result.transaction(['inline', 'out']);
+    const all = [both.objectStore('out').getAll(), both.objectStore('out').getAllKeys(),
+      both.objectStore('inline').index('by').getAll()];
+    both.oncomplete = () => {
+      const text = (key, value) => value instanceof Map ? [...value] : value;
+      done(JSON.stringify([asked.result.version, localStorage.word, history.length,
+        all.map((one) => one.result)], text));
+    };
+  };
+})"""
+
+
+@pytest.mark.parametrize("value", [PLAIN, HARD])
+def test_whatever_a_page_keeps_is_there_again(
+    visitor: Visitor, lab: Lab, value: str
+) -> None:
+    def script(text: str, name: str | None = None) -> list[dict[str, Any]]:
+        return [{"do": "evaluate", "script": text, "name": name}]
+
+    url = f"{lab.site}/whoami"
+    keep = script(KEEP.replace("VALUE", value))
+    first = visitor.visit(url, steps=[*keep, *script(SHOW, "shown")])
+    visitor.take_along(first)
+    second = visitor.visit(url, steps=script(SHOW, "shown"))
+    visitor.take_along(second)
+    third = visitor.once(url, steps=script(SHOW, "shown"))
+
+    assert first.error is None
+    assert '[3,"välue",2,[[{' in first.values["shown"]
+    assert first.values == second.values == third.values
+    assert first.origins == second.origins == third.origins
+    assert is_plain((first.origins or [{}])[0]) == (value is PLAIN)
+
+
+def test_storage_of_an_origin_that_the_page_was_not_of_stays(
+    visitor: Visitor, lab: Lab
+) -> None:
+    # Nobody is there: nothing is asked for.
+    other = _origin("http://127.0.0.1:1")
+    visitor.lease.state.origins.append(other)
+
+    found = visitor.once(f"{lab.site}/whoami")
+
+    assert (found.error, found.origins) == (None, [other])
+
+
+def test_what_a_page_has_removed_does_not_come_back(visitor: Visitor, lab: Lab) -> None:
+    visitor.lease.state.origins.append(_origin(lab.site))
+    clear = [{"do": "evaluate", "script": "localStorage.clear()"}]
+
+    found = visitor.once(f"{lab.site}/whoami", steps=clear)
+
+    assert found.origins == []
+
+
+def test_a_page_cannot_say_what_another_origin_keeps(
+    visitor: Visitor, lab: Lab
+) -> None:
+    lie = """() => { Promise.race = async () => ({
+      origin: "https://bank.example", localStorage: [{ name: "k", value: "evil" }],
+    }) }"""
+
+    found = visitor.once(
+        f"{lab.site}/whoami", steps=[{"do": "evaluate", "script": lie}]
+    )
+
+    assert (found.error, found.origins) == (None, [])
+
+
+def test_a_page_that_keeps_too_much_keeps_nothing(visitor: Visitor, lab: Lab) -> None:
+    much = "localStorage.setItem('k', 'x'.repeat(1000000))"
+
+    found = visitor.once(
+        f"{lab.site}/whoami", steps=[{"do": "evaluate", "script": much}]
+    )
+
+    assert (found.error, found.origins) == (None, [])
+
+
+@pytest.mark.parametrize(
+    ("url", "origin"),
+    [
+        ("HTTP://Shop.example:80/x?y", "http://shop.example"),
+        ("https://u:p@shop.example:8443/", "https://shop.example:8443"),
+        ("http://[::1]:80/", "http://[::1]"),
+        ("https://shop.example:99999/", ""),
+        ("about:blank", ""),
+        ("data:text/html,x", ""),
+    ],
+)
+def test_an_origin_is_written_as_browsers_do(url: str, origin: str) -> None:
+    assert origin_of(url) == origin
 
 
 def test_an_empty_jar_is_no_cookie() -> None:

@@ -4,14 +4,19 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from lab import Lab
-from limpet.errors import AddressRefused, StepFailed
-from proxies import Proxy
-from tests.tasks.browser.conftest import Visitor
+from limpet.errors import AddressRefused, InvalidJob, StepFailed
+from proxies import Proxy, parse_proxy
+from sessions import Lease
+from tasks.browser.host import Host
+from tests.conftest import Eventually
+from tests.tasks.browser.conftest import Visitor, settings
 
 VisitorOn = Callable[..., Visitor]
 
@@ -24,6 +29,14 @@ def fine(visitor_on: VisitorOn, lab: Lab) -> Iterator[None]:
     yield
     after = visitor_on(lab.proxies[0].line).once(f"{lab.site}/whoami")
     assert (after.error, after.page.status) == (None, 200)
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Host]:
+    """A browser that is to take little memory."""
+    made = Host(settings(tmp_path, render_max_memory_mb=300))
+    yield made
+    made.close()
 
 
 @pytest.fixture
@@ -120,7 +133,38 @@ def test_a_page_of_300_megabytes_is_cut_off(visitor: Visitor, lab: Lab) -> None:
     assert found.traffic.received < 10_000_000
 
 
-def test_popups_are_closed_and_counted(visitor: Visitor, lab: Lab) -> None:
+@pytest.mark.parametrize("coding", ["gzip", "br"])
+def test_a_page_of_300_megabytes_that_are_one_on_the_way_is_bounded(
+    small: Host, lease_of: Callable[[Proxy], Lease], lab: Lab, coding: str
+) -> None:
+    bomb = Visitor(small, lease_of(parse_proxy(lab.proxies[0].line)))
+    next_ = Visitor(small, lease_of(parse_proxy(lab.proxies[0].line)))
+
+    found = bomb.once(f"{lab.site}/trap/bomb/{coding}", timeout=60)
+    after = next_.once(f"{lab.site}/whoami")
+
+    assert str(found.error) == "the page: the page took too much memory"
+    assert found.traffic.received < 1_000_000
+    assert (after.error, after.page.status) == (None, 200)
+
+
+def test_a_page_that_takes_too_much_memory_costs_its_neighbours_nothing(
+    small: Host, lease_of: Callable[[Proxy], Lease], lab: Lab
+) -> None:
+    hungry, calm = (Visitor(small, lease_of(Proxy("direct", "", 0))) for _ in range(2))
+    slow = f"{lab.site}/shop/calm/1?delay=8"
+
+    with ThreadPoolExecutor(2) as threads:
+        beside = threads.submit(calm.once, slow, timeout=60)
+        found = hungry.once(f"{lab.site}/trap/hungry", timeout=60)
+
+    assert str(found.error) == "the page: the page took too much memory"
+    assert (beside.result().error, beside.result().page.status) == (None, 200)
+
+
+def test_popups_are_closed_and_counted(
+    visitor: Visitor, lab: Lab, eventually: Eventually
+) -> None:
     steps = [{"do": "click", "selector": "#open"}]
 
     found = visitor.visit(f"{lab.site}/trap/popups", steps=steps)
@@ -128,7 +172,8 @@ def test_popups_are_closed_and_counted(visitor: Visitor, lab: Lab) -> None:
     assert found.error is None
     # A browser blocks what no click has asked for, if it likes.
     assert found.seen.popups >= 1
-    assert len(found.held.context.pages) == 1
+    # A visit waits for that no longer than a second.
+    eventually(lambda: len(found.held.context.pages) == 1)
     visitor.host.drop(found)
 
 
@@ -237,3 +282,18 @@ def test_a_service_worker_is_not_registered(visitor: Visitor, lab: Lab) -> None:
     )
 
     assert "asked none" in found.page.body.decode()
+
+
+def test_a_time_zone_that_there_is_not_ends_its_job_and_no_browser(
+    visitor_on: VisitorOn, lab: Lab
+) -> None:
+    wrong, right = (visitor_on(lab.proxies[n].line) for n in range(2))
+    right.once(f"{lab.site}/whoami")
+    before = right.host.pids()[0]
+
+    with pytest.raises(InvalidJob, match="timezone: "):
+        wrong.visit(f"{lab.site}/whoami", timezone="Mars/Base")
+
+    after = right.once(f"{lab.site}/whoami")
+    assert (after.error, after.page.status) == (None, 200)
+    assert right.host.pids()[0] == before
