@@ -4,7 +4,9 @@ The modules of commands import at their top only what is light, and the rest in 
 functions: SQL and Redis take longer to import than ``--help`` may take.
 """
 
+import errno
 import re
+import sys
 from collections.abc import Callable
 from functools import wraps
 from inspect import getdoc
@@ -14,12 +16,15 @@ import typer
 from rich.markup import escape
 from typer.core import TyperCommand
 
-from cli.output import NotWritten, err
+from cli.output import NotWritten, drop, err
 from limpet.errors import ConfigurationError, LimpetError, StoreUnavailable
 from limpet.keys import POOL_NAME
 
 #: The code of a command that Ctrl-C has ended, as shells have it.
 INTERRUPTED: Final = 130
+
+#: What a file that is open already fails with when it takes no more.
+_FULL: Final = {errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC}
 
 if TYPE_CHECKING:
     from sqlalchemy.exc import OperationalError
@@ -70,7 +75,7 @@ def _guarded(function: Callable[..., None]) -> Callable[..., None]:
         except ConfigurationError as error:
             fail(*error.args)
         except StoreUnavailable as error:
-            fail(error, "is `make up` running?")
+            fail(error, *_hints(error))
         except LimpetError as error:
             fail(error)
         except (typer.Exit, typer.Abort):
@@ -86,9 +91,20 @@ def _guarded(function: Callable[..., None]) -> Callable[..., None]:
     return guarded
 
 
+def _hints(error: StoreUnavailable) -> list[str]:
+    """Say what to look at: the server, or what we are told of it."""
+    if "password" in error.reason:
+        return ["see LIMPET_REDIS_URL, and CELERY_BROKER_URL for jobs"]
+    away = re.search("cannot reach|no answer|is down", error.reason)
+    return ["is `make up` running?"] if away else []
+
+
 def _explained(error: Exception) -> str:
     if isinstance(error, NotWritten):
         return f"standard output: {error}"
+    if isinstance(error, OSError) and error.errno in _FULL and error.filename is None:
+        drop(sys.stdout)
+        return f"standard output: cannot be written ({error.strerror})"
     from alembic.util.exc import CommandError
     from redis.exceptions import RedisError
     from sqlalchemy.exc import OperationalError

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 #: Of an error, what a table shows.
 _SHORT: Final = 120
+#: Seconds by which the times of one letter may differ: databases round them.
+_SAME: Final = 0.001
 
 Ids = Annotated[list[str] | None, typer.Argument(help="Letters.", metavar="ID")]
 OfReason = Annotated[
@@ -124,7 +126,8 @@ def retry(
             kept.append(one.id)
             continue
         _send(line, one, contents)
-        tables.remove(letters.engine, ids=[one.id])
+        # One that has come back by now is a letter of its own.
+        tables.remove(letters.engine, ids=[one.id], before=one.at + _SAME)
         sent.append(one.id)
     if as_json:
         print_json({"sent": sent, "kept": kept})
@@ -239,6 +242,7 @@ def _send(line: "Line", letter: "Letter", contents: dict[str, Any]) -> None:
             queue=letter.queue or SCRAPE_QUEUE,
             priority=contents.get("priority"),
             args=contents.get("args") or (),
+            again=True,
         )
     )
 

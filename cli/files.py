@@ -11,6 +11,11 @@ _SECRET = 0o600
 _OPEN = 0o666
 
 
+def named(path: Path | None) -> Path | None:
+    """Return the file that was named, or none where standard output was."""
+    return None if path is None or str(path) == "-" else path
+
+
 def may_write(path: Path, *, yes: bool) -> None:
     """Ask whether a file that is there may be replaced."""
     if path.is_file():

@@ -9,6 +9,7 @@ import typer
 from cli import files
 from cli.command import AsJson, PoolName, Yes, fail, misuse, opened
 from cli.output import confirm, count, print_json, progress, say, warn
+from limpet.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from cli.pool import Pool
@@ -80,7 +81,7 @@ def export_proxies(
         typer.Option("--format", help="If not as the file's name ends, or csv."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="File; if none, standard output.")
+        Path | None, typer.Option(help="File; if none, or -, standard output.")
     ] = None,
     with_passwords: Annotated[
         bool, typer.Option("--with-passwords", help="User names and passwords too.")
@@ -98,6 +99,7 @@ def export_proxies(
     from proxies.export import write
     from proxies.formats import Format
 
+    out = files.named(out)
     if as_json and out is None and form not in {None, "json"}:
         misuse(f"--json prints JSON: leave it out for --format {form}")
     if out:
@@ -176,9 +178,16 @@ def _would_be_new(pool: "Pool", found: "Import") -> int:
 def _add(pool: "Pool", found: "Import") -> int:
     with progress("saving") as told:
         new = pool.add(found.records, fields=found.stated, progress=told)
-    # All of them: so an import also fills a Redis that has lost its data.
-    with progress("publishing") as told:
-        pool.publish(pool.inventory(), progress=told)
+    try:
+        # All of them: so an import also fills a Redis that has lost its data.
+        with progress("publishing") as told:
+            pool.publish(pool.inventory(), progress=told)
+    except (StoreUnavailable, KeyboardInterrupt):
+        warn(
+            f"{count(len(found.records), 'proxy')} saved, but not all of them are in "
+            f"Redis yet: python manage.py proxies publish --pool {pool.name}"
+        )
+        raise
     return new
 
 

@@ -11,6 +11,7 @@ from cli import (
     probe,
     proxies,
     render,
+    resharding,
     restoring,
     results,
     schedule,
@@ -64,6 +65,7 @@ def _app() -> typer.Typer:
         export=session_files.export,
         import_=session_files.import_,
         restore=restoring.restore,
+        reshard=resharding.reshard,
     )
     of_results = group("The pages that jobs were asked to keep.")
     register(

@@ -47,14 +47,21 @@ def put(file: TextIO, text: str) -> bool:
         file.write(f"{fit}\n")
         file.flush()
     except OSError as error:
-        # Or what is left in its buffer would fail again when it is closed.
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, file.fileno())
-        os.close(nowhere)
+        drop(file)
         if isinstance(error, BrokenPipeError):
             raise
         raise NotWritten(f"cannot be written ({error.strerror})") from None
     return fit != text
+
+
+def drop(file: TextIO) -> None:
+    """Have what is still written to *file* go nowhere.
+
+    Or what is left in its buffer would fail again when it is closed.
+    """
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, file.fileno())
+    os.close(nowhere)
 
 
 def print_json(value: object) -> None:

@@ -16,9 +16,8 @@ from limpet.errors import ConfigurationError
 from limpet.sealing import Sealer
 from limpet.settings import Settings
 from proxies import DIRECT, ProxyPool, ProxyRecord, ProxyStatus, tables
-from proxies.store import ProxyStore
-from sessions import SessionManager, open_pool, open_proxies
-from sessions.store import SessionStore, pool_names
+from sessions import SessionManager, open_pool, open_proxies, open_store
+from sessions.store import pool_names
 
 #: Proxies published between two looks at the progress.
 _STEP: Final = 500
@@ -106,12 +105,17 @@ class Pool:
     def publish(
         self, records: Sequence[ProxyRecord], *, progress: Told, anew: bool = False
     ) -> int:
-        """Copy *records* to Redis; return how many were new there."""
+        """Copy *records* to Redis; return how many were new there.
+
+        Raises:
+            ConfigurationError: some shards have proxies then, and others have none.
+        """
         new = 0
         for start in range(0, len(records), _STEP):
             step = records[start : start + _STEP]
             new += self.proxies.publish(step, anew=anew)
             progress(start + len(step), len(records))
+        self.proxies.require_proxies()
         return new
 
     def strangers(self) -> list[str]:
@@ -153,8 +157,7 @@ class Pool:
 
     def published(self, proxy_id: str) -> bool:
         """Whether Redis knows a proxy, whatever the inventory says."""
-        [row] = ProxyStore(session_redis(self.config), self.name).live([proxy_id])
-        return bool(row)
+        return self.proxies.knows(proxy_id)
 
     def remove(self, proxy_id: str) -> None:
         """Forget a proxy: at once, or in Redis once no session is bound to it."""
@@ -179,7 +182,7 @@ class Pool:
 
     @cached_property
     def _trail(self) -> Trail:
-        store = SessionStore(session_redis(self.config), self.name)
+        store = open_store(session_redis(self.config), self.name, self.config)
         return Trail(self.name, store, self.engine, Names.of(self.config))
 
     def others(self) -> list[str]:

@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from cli import asking
-from cli.command import AsJson, PoolName, complain, fail, misuse
+from cli.command import AsJson, PoolName, complain, misuse
 from cli.output import err, print_json
 from cli.page import waited_for
 
@@ -142,6 +142,10 @@ def render(
         for kind, path in (("screenshot", screenshot), ("pdf", pdf), ("html", html))
         if path is not None
     }
+    # Else it would be found out when the page is done, and its steps with it.
+    for kind, path in wanted.items():
+        if path.is_dir() or not path.parent.is_dir():
+            misuse(f"--{kind}: {path}: must be a file in a folder that is there")
     config = settings()
     with Limpet(
         config.celery_broker,
@@ -229,6 +233,6 @@ def _write(file: "File", path: Path) -> list[str]:
     try:
         path.write_bytes(body)
     except OSError as error:
-        fail(f"{path}: cannot be written ({error.strerror})")
+        return [f"{path}: cannot be written ({error.strerror})"]
     err.print(f"{escape(str(path))}: {file.size:,} bytes", soft_wrap=True)
     return []

@@ -37,7 +37,12 @@ def restore(
     """
     from history.tables.checkpoints import pools
 
-    names = [pool] if pool else pools(opened("default").engine)
+    copied = pools(opened("default").engine)
+    if pool is not None and pool not in copied:
+        there = f"; there are of {', '.join(copied)}" if copied else ""
+        warn(f"there are no copies of sessions of pool {pool} in SQL{there}")
+        raise typer.Exit(1)
+    names = copied if pool is None else [pool]
     done = {name: _restore(name, dry=dry_run) for name in names}
     if as_json:
         told = {name: asdict(one) for name, one in done.items()}

@@ -18,6 +18,7 @@ from cli.output import (
     print_json,
     print_table,
     progress,
+    put,
     say,
     span,
 )
@@ -113,6 +114,7 @@ def show_result(
         _fail_unknown(tables.items(place.engine, job), job, item)
     if body:
         sys.stdout.buffer.write(_body(page))
+        sys.stdout.buffer.flush()
         return
     if as_json:
         print_json(fields(page))
@@ -127,7 +129,7 @@ def show_result(
 def export_results(
     *,
     out: Annotated[
-        Path | None, typer.Option(help="File; if none, standard output.")
+        Path | None, typer.Option(help="File; if none, or -, standard output.")
     ] = None,
     form: Annotated[
         Form | None,
@@ -151,6 +153,7 @@ def export_results(
     from results import tables
     from results.export import Format, write
 
+    out = files.named(out)
     if as_json and out is None:
         misuse("--json says how it went: name a file with --out")
     wanted = _wanted(job, pool, session, since)
@@ -161,7 +164,7 @@ def export_results(
     engine = opened("default").engine
     if out is None:
         for line in write(tables.find(engine, wanted), chosen):
-            print(line, end="")  # noqa: T201 - a file's text, as it is
+            put(sys.stdout, line.removesuffix("\n"))
         return
     with progress("exporting") as told:
         there = tables.count(engine, wanted)

@@ -1,5 +1,6 @@
 """Sessions into a file, and back from one."""
 
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -8,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli import files
-from cli.command import AsJson, PoolName, Yes, opened
-from cli.output import confirm, count, err, print_json, progress, say, warn
+from cli.command import AsJson, PoolName, Yes, misuse, opened
+from cli.output import confirm, count, err, print_json, progress, put, say, warn
 
 if TYPE_CHECKING:
     from cli.pool import Told
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 def export(
     *,
-    out: Annotated[Path, typer.Option(help="File to write.")],
+    out: Annotated[Path, typer.Option(help="File to write, or - for standard output.")],
     pool: PoolName = "default",
     yes: Yes = False,
     as_json: AsJson = False,
@@ -31,7 +32,10 @@ def export(
     """
     from sessions.transfer import export_sessions
 
-    files.may_write(out, yes=yes)
+    piped = str(out) == "-"
+    if piped and as_json:
+        misuse("--json: with --out - standard output is the file itself")
+    files.may_write(out, yes=yes or piped)
     manager = opened(pool).sessions
     written = 0
     skipped: list[str] = []
@@ -46,11 +50,13 @@ def export(
     with progress("exporting") as told:
         sessions = export_sessions(manager, skip=skipped.append)
         there = manager.stats().sessions
-        files.write(out, counted(sessions, told, there), secret=True)
+        lines = counted(sessions, told, there)
+        _print(lines) if piped else files.write(out, lines, secret=True)
     if as_json:
         print_json({"file": str(out), "sessions": written, "skipped": skipped})
     else:
-        say(f"{count(written, 'session')} in {out}: as secret as their cookies")
+        text = f"{count(written, 'session')} in {out}: as secret as their cookies"
+        (warn if piped else say)(text)
     if skipped:
         warn(
             f"{count(len(skipped), 'session')} left out, since no key of "
@@ -58,6 +64,11 @@ def export(
             f"{', '.join(skipped)}"
         )
         raise typer.Exit(1)
+
+
+def _print(lines: Iterable[str]) -> None:
+    for line in lines:
+        put(sys.stdout, line.removesuffix("\n"))
 
 
 def import_(

@@ -49,7 +49,7 @@ def list_sessions(
     found = list(islice(every, most + 1 if most else None))
     shown = found[:most] if most else found
     if as_json:
-        print_json([asdict(one) for one in shown])
+        print_json([one._asdict() for one in shown])
         return
     if not shown:
         _say_none(place, proxy)
@@ -84,7 +84,7 @@ def show_session(
         _show_ended(place, session_id, as_json=as_json)
         return
     [info] = wanted(place, [session_id])
-    fields = {**asdict(info), **_renders(info), **_state(place, session_id)}
+    fields = {**info._asdict(), **_renders(info), **_state(place, session_id)}
     events = place.events(session_id)
     if as_json:
         print_json({**fields, "events": events})

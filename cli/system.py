@@ -2,16 +2,17 @@
 
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
 
 from cli.command import AsJson, fail, opened
-from cli.output import count, out, print_json, print_table, progress, say
+from cli.output import count, out, print_json, print_table, progress, say, warn
 from limpet.errors import StoreUnavailable
 
 if TYPE_CHECKING:
+    from cli.pool import Pool
     from limpet.settings import Settings
 
 
@@ -31,7 +32,7 @@ def up() -> None:
     from limpet.settings import settings
     from monitor import check_exposure
     from proxies.store import check_strategies
-    from sessions import check
+    from sessions import check, require_layouts
 
     config = settings()
     load_dotenv(config.env_file)
@@ -43,6 +44,7 @@ def up() -> None:
             if not config.allow_eviction:
                 require_no_eviction(session_redis(config))
             check_strategies(session_redis(config), config.strategies_dir)
+            require_layouts(session_redis(config), config)
     with services.alone(config):
         _up(config)
 
@@ -118,29 +120,58 @@ def show_settings(
 
 
 def seal(*, as_json: AsJson = False) -> None:
-    """Seal what is stored of all proxies under the first of LIMPET_STATE_KEYS.
+    """Seal what is stored of proxies and sessions under the first of LIMPET_STATE_KEYS.
 
     For the day a key is retired: put the new one first and keep the old one, restart
-    the workers, run this, and drop the old one a day later, when every session has been
-    used with the new one or has ended.
+    the workers, and run this; docs/commands.md says what else the old one opens.
 
     Example: [bold]python manage.py seal[/]
     """
+    from limpet.connection import session_redis
     from proxies import tables
+    from sessions.store import pool_names
 
     # Any pool opens the database; which ones there are it says itself.
-    engine, sealed = opened("default").engine, {}
-    for name in tables.pools(engine):
+    place, sealed = opened("default"), {}
+    recorded = tables.pools(place.engine)
+    for name in sorted({*recorded, *pool_names(session_redis(place.config))}):
         pool = opened(name)
         if not pool.sealer.active:
             fail("LIMPET_STATE_KEYS: there is no key to seal with")
-        sealed[name] = tables.reseal(engine, pool.sealer, name)
-        with progress(f"publishing {name}") as told:
-            pool.publish(pool.inventory(), progress=told, anew=True)
+        number = _seal_proxies(pool) if name in recorded else 0
+        sealed[name] = {"proxies": number, **_seal_sessions(pool)}
     if as_json:
         print_json(sealed)
-        return
-    for name, number in sealed.items():
-        say(f"pool {name}: {count(number, 'proxy')} sealed under the first key")
-    if not sealed:
+    for name, told in {} if as_json else sealed.items():
+        proxies, sessions = count(told["proxies"], "proxy"), told["sessions"]
+        what = f"{proxies} and {count(sessions, 'session')}"
+        say(f"pool {name}: {what} sealed under the first key")
+    if not sealed and not as_json:
         say("no pool has a proxy: there is nothing to seal")
+    if lost := [one for told in sealed.values() for one in told["unreadable"]]:
+        warn(
+            f"{count(len(lost), 'session')} left as they are, since no key opens their "
+            f"state, or it is damaged: {', '.join(lost)}"
+        )
+        raise typer.Exit(1)
+
+
+def _seal_proxies(pool: "Pool") -> int:
+    from proxies import tables
+
+    number = tables.reseal(pool.engine, pool.sealer, pool.name)
+    with progress(f"publishing {pool.name}") as told:
+        pool.publish(pool.inventory(), progress=told, anew=True)
+    return number
+
+
+def _seal_sessions(pool: "Pool") -> dict[str, Any]:
+    done, unreadable = 0, []
+    there = pool.sessions.stats().sessions
+    with progress(f"sealing sessions of {pool.name}") as told:
+        for seen, (session, well) in enumerate(pool.sessions.seal(), start=1):
+            done += well
+            if not well:
+                unreadable.append(session)
+            told(seen, max(seen, there))
+    return {"sessions": done, "unreadable": unreadable}

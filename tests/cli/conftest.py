@@ -19,7 +19,7 @@ from proxies import Proxy, ProxyRecord
 from proxies.fields import ABOUT
 
 if TYPE_CHECKING:
-    from tests.conftest import Stack
+    from tests.stack import Stack
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -1,6 +1,7 @@
 """`manage.py dead`: jobs that will never succeed, looked at and sent again."""
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -8,12 +9,12 @@ from cryptography.fernet import Fernet
 from pydantic import SecretStr
 from redis import Redis
 
-from limpet.dead import DeadLetters, Letter, Reason
+from limpet.dead import DeadLetters, Letter, Reason, tables
 from limpet.sealing import Sealer
 from limpet.settings import Settings
 
 if TYPE_CHECKING:
-    from tests.conftest import Stack
+    from tests.stack import Stack
 
 KEY = Fernet.generate_key().decode()
 URL = "http://10.0.0.1/shop?token=S3cret"
@@ -144,6 +145,18 @@ def test_a_job_is_sent_again_where_it_was_with_the_priority_it_had(
     message = json.loads(broker.lindex("mine\x06\x166", 0) or b"")
     assert message["headers"]["id"] == "theirs"
     assert message["properties"]["delivery_info"]["routing_key"] == "mine"
+
+
+def test_a_letter_that_has_come_back_meanwhile_is_not_taken_for_the_old_one(
+    stack: "Stack", letters: DeadLetters
+) -> None:
+    letters.move()
+    [old] = tables.load(letters.engine, ids=["a"])
+    tables.save(letters.engine, [replace(old, at=old.at + 5, error="again")])
+
+    assert tables.remove(letters.engine, ids=["a"], before=old.at + 0.001) == 0
+    assert tables.remove(letters.engine, ids=["b"], before=old.at + 5) == 1
+    assert [one.error for one in tables.load(letters.engine, ids=["a"])] == ["again"]
 
 
 def test_letters_are_counted_by_reason(stack: "Stack", letters: DeadLetters) -> None:

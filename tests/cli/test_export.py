@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.conftest import Stack
+    from tests.stack import Stack
 
 
 @pytest.mark.parametrize("ends", ["csv", "txt"])
@@ -29,7 +29,7 @@ def test_what_is_exported_can_be_imported(
 def test_credentials_are_left_out_unless_asked_for(
     stack: "Stack", imported: list[str], form: str
 ) -> None:
-    done = stack.manage("proxies", "export", "--format", form)
+    done = stack.manage("proxies", "export", "--format", form, "--out", "-")
 
     assert "http://127.0.8.0:8080" in done.stdout
     assert "S3cret" not in done.stdout

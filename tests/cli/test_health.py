@@ -10,7 +10,7 @@ from proxies import ProxyPool
 from tests.redis_server import RedisServer
 
 if TYPE_CHECKING:
-    from tests.conftest import Stack
+    from tests.stack import Stack
 
 Eventually = Callable[..., None]
 #: Planted in URLs that cannot be reached.

@@ -15,7 +15,7 @@ from cli.inventory import Form
 from proxies.formats import Format
 
 if TYPE_CHECKING:
-    from tests.conftest import Stack
+    from tests.stack import Stack
 
 ROOT = Path(__file__).resolve().parents[2]
 #: What takes longer to import than help may take.

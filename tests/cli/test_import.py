@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from redis import Redis
 
 if TYPE_CHECKING:
-    from tests.conftest import Stack
+    from tests.stack import Stack
 
 
 def test_an_import_keeps_the_good_lines_and_reports_the_bad_ones(
@@ -143,3 +143,18 @@ def test_thousands_of_rows_show_how_far_it_is(
     assert code == 0
     assert "3000/3000" in text
     assert "3,000 proxies in pool default: 3,000 new" in text
+
+
+def test_an_import_without_redis_says_what_was_saved_and_what_to_do(
+    stack: "Stack", free_port: Callable[[], int]
+) -> None:
+    away = f"redis://127.0.0.1:{free_port()}/0"
+    command = ("proxies", "import", "-", "--pool", "shop")
+
+    done = stack.manage(*command, stdin="127.0.8.1:80", LIMPET_REDIS_URL=away)
+    then = stack.manage("proxies", "publish", "--pool", "shop")
+
+    assert done.returncode == 1
+    assert "1 proxy saved" in done.stderr
+    assert "python manage.py proxies publish --pool shop" in done.stderr
+    assert "1 new to Redis" in then.stdout

@@ -11,7 +11,7 @@ from proxies.store import ProxyStore
 from sessions import SessionManager
 
 if TYPE_CHECKING:
-    from tests.conftest import Stack
+    from tests.stack import Stack
 
 Listed = Callable[[], list[dict[str, Any]]]
 Terminal = Callable[..., Any]

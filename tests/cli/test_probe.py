@@ -9,7 +9,7 @@ import pytest
 from lab import Lab
 
 if TYPE_CHECKING:
-    from tests.conftest import Stack
+    from tests.stack import Stack
 
 Listed = Callable[[], list[dict[str, Any]]]
 

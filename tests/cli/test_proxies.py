@@ -8,7 +8,7 @@ import pytest
 from proxies import Outcome, ProxyPool, Tried
 
 if TYPE_CHECKING:
-    from tests.conftest import Stack
+    from tests.stack import Stack
 
 
 def test_a_listing_shows_no_credentials(stack: "Stack") -> None:

@@ -12,7 +12,7 @@ from proxies.store import ProxyStore
 from sessions import SessionManager
 
 if TYPE_CHECKING:
-    from tests.conftest import Stack
+    from tests.stack import Stack
 
 STRANGER = ProxyRecord(Proxy("http", "127.0.8.9", 80))
 

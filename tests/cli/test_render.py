@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from lab import Lab
 
 if TYPE_CHECKING:
-    from tests.conftest import Stack
+    from tests.stack import Stack
 
 
 def test_a_page_is_rendered_printed_and_kept_in_files(
@@ -50,3 +50,16 @@ def test_a_wrong_step_is_refused_before_anything_is_sent(served: "Stack") -> Non
     assert "steps.0" in wrong.stderr
     assert "must be a list" in no_list.stderr
     assert "give a URL" in nothing.stderr
+
+
+def test_a_file_that_cannot_be_written_is_refused_before_anything_is_sent(
+    served: "Stack", tmp_path: Path
+) -> None:
+    nowhere = tmp_path / "none" / "page.pdf"
+
+    folder = served.manage("render", "http://x.example", "--html", str(tmp_path))
+    no_folder = served.manage("render", "http://x.example", "--pdf", str(nowhere))
+
+    assert (folder.returncode, no_folder.returncode) == (2, 2)
+    assert "--html: " in folder.stderr
+    assert "--pdf: " in no_folder.stderr

@@ -14,7 +14,7 @@ from history.store import HistoryStore, audit_of
 from sessions import SessionManager
 
 if TYPE_CHECKING:
-    from tests.conftest import Stack
+    from tests.stack import Stack
 
 
 def checkpoint(place: Pool, redis: Redis, *names: str) -> dict[str, str]:
@@ -74,6 +74,18 @@ def test_without_copies_it_says_so(stack: "Stack") -> None:
     assert (done.returncode, named.returncode) == (0, 2)
     assert "there are no copies of sessions in SQL" in done.stdout
     assert "--pool: must be 1 to 32" in named.stderr
+
+
+def test_a_pool_without_copies_is_told_from_one_that_has_some(
+    stack: "Stack", place: Pool, imported: list[str], redis: Redis
+) -> None:
+    checkpoint(place, redis, "me")
+
+    done = stack.manage("sessions", "restore", "--pool", "shop", "--json")
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "no copies of sessions of pool shop" in done.stderr
+    assert "there are of default" in done.stderr
 
 
 def test_sessions_without_a_proxy_are_left_out(

@@ -14,7 +14,7 @@ from limpet.settings import Settings
 from results import StoredPage, open_artifacts, tables
 
 if TYPE_CHECKING:
-    from tests.conftest import Stack
+    from tests.stack import Stack
 
 NOW = datetime.now(UTC)
 BODY = "<!doctype html>\0 é".encode()
@@ -146,7 +146,9 @@ def test_pages_go_to_standard_output_too(stack: "Stack", kept: str) -> None:
     lines = stack.manage("results", "export", "--job", "t-1")
     table = stack.manage("results", "export", "--format", "csv")
     both = stack.manage("results", "export", "--json")
+    named = stack.manage("results", "export", "--job", "t-1", "--out", "-")
 
+    assert (named.returncode, named.stdout) == (0, lines.stdout)
     assert [json.loads(one)["item"] for one in lines.stdout.splitlines()] == [0, 1]
     assert table.stdout.startswith("job,item,pool,")
     assert both.returncode == 2

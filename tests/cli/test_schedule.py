@@ -10,7 +10,7 @@ from limpet.keys import BEAT_SENT
 from limpet.upkeep import UpkeepStore
 
 if TYPE_CHECKING:
-    from tests.conftest import Stack
+    from tests.stack import Stack
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from redis import Redis
 from lab import Lab
 
 if TYPE_CHECKING:
-    from tests.conftest import Stack
+    from tests.stack import Stack
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -97,7 +97,10 @@ def test_a_page_that_is_not_waited_for_can_be_waited_for_again(
     assert len([one for one in lab.visits() if one.visitor == "later"]) == 1
 
 
-@pytest.mark.parametrize("command", ["jobs --json", "scrape --resume page-{}"])
+@pytest.mark.parametrize(
+    "command",
+    ["jobs --json", "proxies ls", "settings", "scrape --resume page-{}"],
+)
 def test_a_full_disk_behind_standard_output_is_one_line(
     served: "Stack", lab: Lab, command: str
 ) -> None:

@@ -12,7 +12,7 @@ from limpet.sealing import Sealer
 from sessions import SessionManager
 
 if TYPE_CHECKING:
-    from tests.conftest import Stack
+    from tests.stack import Stack
 
 
 @pytest.fixture
@@ -127,3 +127,18 @@ def test_sessions_under_a_retired_key_are_left_out_and_named(
     assert "1 session left out" in done.stderr
     assert done.stderr.rstrip().endswith(": lost")
     assert named == [None, "there", None]
+
+
+def test_sessions_go_from_one_pool_to_another_through_a_pipe(
+    stack: "Stack", file: Path
+) -> None:
+    stack.manage("proxies", "import", "-", "--pool", "shop", stdin="127.0.8.1:80")
+
+    done = stack.manage("sessions", "export", "--out", "-")
+    taken = stack.manage("sessions", "import", "-", "--pool", "shop", stdin=done.stdout)
+    both = stack.manage("sessions", "export", "--out", "-", "--json")
+
+    assert done.stdout == file.read_text("utf-8")
+    assert "2 sessions in -" in done.stderr
+    assert "2 sessions restored in pool shop" in taken.stdout
+    assert (both.returncode, both.stdout) == (2, "")

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from redis import Redis
 
 from proxies import Outcome
 from sessions import SessionManager
 
 if TYPE_CHECKING:
-    from tests.conftest import Stack
+    from tests.stack import Stack
 
 COOKIES = [
     {"name": name, "value": "S3cret", "domain": domain, "path": "/"}
@@ -222,3 +223,20 @@ def test_figures_of_a_pool_are_shown(
     assert 75 <= found["p50_ms"] <= found["p95_ms"] <= found["p99_ms"] <= 100
     assert found["counters"]["acquired"] == 3
     assert "p95 ms" in text
+
+
+def test_a_wrong_password_of_redis_is_said_by_its_variable(
+    stack: "Stack", redis: Redis
+) -> None:
+    redis.config_set("requirepass", "right")
+    try:
+        wrong = stack.redis_url.replace("//", "//:wr0ng@")
+        done = stack.manage("sessions", "ls", LIMPET_REDIS_URL=wrong)
+    finally:
+        redis.config_set("requirepass", "")
+
+    assert done.returncode == 1
+    assert "Redis refused the user name or password" in done.stderr
+    assert "see LIMPET_REDIS_URL" in done.stderr
+    assert "make up" not in done.stderr
+    assert "wr0ng" not in done.stdout + done.stderr

@@ -9,7 +9,7 @@ from lab import Lab
 from limpet.client import Limpet
 
 if TYPE_CHECKING:
-    from tests.conftest import Stack
+    from tests.stack import Stack
 
 #: Jobs at a time, so that some can be made to wait.
 THREADS = 4

@@ -17,7 +17,7 @@ from limpet.errors import InvalidJob, JobUnfinished, NoSuchBatch, StoreUnavailab
 from limpet.jobs.scrape import MAX_URLS
 
 if TYPE_CHECKING:
-    from tests.conftest import Stack
+    from tests.stack import Stack
 
 # Celery's own, of redis-py.
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated setex")
@@ -90,7 +90,7 @@ def test_pages_come_as_their_jobs_end_each_with_its_index(
     progress = batch.progress()
     assert (progress.total, progress.done, progress.left) == (50, 50, 0)
     assert (progress.jobs, progress.ended) == (5, 5)
-    assert {job.get(timeout=5).session for job in batch.jobs} == {
+    assert {job.get(timeout=60).session for job in batch.jobs} == {
         f"{batch.id}-{n}" for n in range(5)
     }
     assert _visits(lab, "batch") == 50
@@ -117,7 +117,7 @@ def test_a_batch_is_a_group_of_celery_s(
 
     group = GroupResult.restore(batch.id, app=running.app())
 
-    assert [one["done"] for one in group.get(timeout=10)] == [2, 2]
+    assert [one["done"] for one in group.get(timeout=60)] == [2, 2]
 
 
 def test_what_is_done_is_not_fetched_again(

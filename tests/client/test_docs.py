@@ -15,7 +15,7 @@ from limpet.client import Limpet
 from limpet.jobs.reference import reference, schemas
 
 if TYPE_CHECKING:
-    from tests.conftest import Stack
+    from tests.stack import Stack
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "jobs.md").read_text("utf-8")

@@ -21,7 +21,7 @@ from limpet.errors import (
 )
 
 if TYPE_CHECKING:
-    from tests.conftest import Stack
+    from tests.stack import Stack
 
 Eventually = Callable[..., None]
 

@@ -6,7 +6,7 @@ from lab import Lab
 from limpet.client import Limpet
 
 if TYPE_CHECKING:
-    from tests.conftest import Stack
+    from tests.stack import Stack
 
 
 def test_the_more_urgent_job_runs_first(stack: "Stack", lab: Lab) -> None:

@@ -14,7 +14,7 @@ from lab import Lab
 from limpet.client import Limpet
 
 if TYPE_CHECKING:
-    from tests.conftest import Stack
+    from tests.stack import Stack
 
 ROOT = Path(__file__).resolve().parents[2]
 #: What an app that enqueues has no need of.
