@@ -5,12 +5,14 @@ BIN := .venv/bin
 JOBS ?= 3
 READY := .venv/.ready
 
-.PHONY: help demo up test docker check format lock docs clean
+.PHONY: help demo up test chaos storms docker check format lock docs clean
 
 help:
 	@echo 'make demo    the main job, live, on an embedded Redis (KEEP=1: stay up)'
 	@echo 'make up      workers, beat and Flower for your own work; Ctrl-C stops them'
 	@echo 'make test    the tests'
+	@echo 'make chaos   10,000 jobs while everything is killed (CHAOS=--quick: 300)'
+	@echo 'make storms  the tests that do so; the machine should do nothing else'
 	@echo 'make docker  the images, built, and the tests of what is shipped (needs Docker)'
 	@echo 'make check   the gate: lint, types, layers'
 	@echo 'make format  what the gate can mend by itself'
@@ -29,8 +31,18 @@ demo: $(READY)
 up: $(READY)
 	@exec $(BIN)/python manage.py up
 
+# Those of what is shipped are `make docker`. What takes long begins first, see
+# tests/conftest.py.
 test: $(READY)
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder \
+	  --ignore tests/docker
+
+chaos: $(READY)
+	@$(BIN)/python -m tests.chaos.storm $(CHAOS)
+
+# One at a time: what they find must not depend on a machine that is too busy.
+storms: $(READY)
+	$(BIN)/python -m pytest -m storm tests/chaos
 
 # The file asks for passwords, which no image gets. The plugins bring containers as
 # fixtures, and start slowly: other tests go without.

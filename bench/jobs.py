@@ -47,7 +47,7 @@ class Size:
     spread: tuple[int, ...] = ()
 
 
-_QUICK: Final = Size(2, 600, 50)
+_QUICK: Final = Size(2, 300, 50)
 _FULL: Final = Size(5, 4000, 50, (1, 2, 4), (10, 100, 1000))
 
 

@@ -30,7 +30,7 @@ def noop_vs_stock(quick: bool) -> dict[str, float]:  # noqa: FBT001 - what bench
 
     ``noop_vs_stock`` is that of the threads that scrape workers have.
     """
-    jobs, turns = (2000, 2) if quick else (8000, 3)
+    jobs, turns = (1500, 1) if quick else (8000, 3)
     figures: dict[str, float] = {}
     for pool in ("threads",) if quick else POOLS:
         rates: dict[str, list[float]] = {name: [] for name in TRANSPORTS}

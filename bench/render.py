@@ -136,14 +136,14 @@ def measure(
     with Lab(proxies=1) as lab, Bench(running) as bench:
         proxy = lab.proxies[0].line
         bench.publish(proxy)
-        bench.workers(1, _THREADS, queue="render")
         urls = [f"{lab.site}/shop/bench/{n}" for n in range(pages)]
         few = urls[: max(_THREADS, pages // 4)]
         ours = _Ours(bench)
         with _crawlee(python, program, proxy) as crawlee:
+            bench.workers(1, _THREADS, queue="render")  # while crawlee starts
             sides: dict[str, Any] = {"ours": ours, "crawlee": crawlee}
-            for side in sides.values():
-                side(urls[:_THREADS])  # a browser starts, for both
+            with ThreadPoolExecutor() as both:  # a browser starts, for each
+                list(both.map(lambda side: side(urls[:_THREADS]), sides.values()))
             turns: dict[str, list[float]] = {"ours": [], "crawlee": [], "launch": []}
             for _ in track(range(rounds), "turns", transient=True):
                 for name, side in sides.items():
@@ -177,10 +177,10 @@ def main(
     python = peers.install("render", _CRAWLEE)
     with rig.server(server) as running:
         figures = measure(
-            running, python, rounds=2 if quick else 8, pages=16 if quick else 48
+            running, python, rounds=2 if quick else 8, pages=12 if quick else 48
         )
     figures["mb_per_context"] = mb_per_context(4 if quick else 12)
-    figures["restore_ms"] = restore_ms(10 if quick else 40)
+    figures["restore_ms"] = restore_ms(8 if quick else 40)
     rig.finish(figures, _GOALS, as_json=as_json)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import socket
 import subprocess
 from pathlib import Path
@@ -40,12 +41,16 @@ class Compose:
     ) -> None:
         self.name = name
         self.broker_port, self.flower_port = free_port(), free_port()
+        self.prometheus_port = free_port()
         self._environment = environment
         self._folder = folder
+        # The file mounts it from its own folder.
+        shutil.copytree(ROOT / "deploy", folder / "deploy")
         self.write(
             **PASSWORDS,
             BROKER_PORT=str(self.broker_port),
             FLOWER_PORT=str(self.flower_port),
+            PROMETHEUS_PORT=str(self.prometheus_port),
         )
 
     def write(self, **values: str) -> None:

@@ -4,6 +4,8 @@ Without an engine they are skipped, unless ``--require-docker`` says that there 
 """
 
 import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -20,19 +22,29 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    # Here, so that it ends before processes share the tests out.
+    if config.getoption("--require-docker", default=False) and (
+        why := _missing(config)
+    ):
+        raise pytest.UsageError(f"--require-docker: {why}")
+
+
 def _missing(config: pytest.Config) -> str:
     if not config.pluginmanager.has_plugin(_PLUGIN):
         return "these are run by `make docker`"
-    import docker  # noqa: PLC0415 - of an extra that only these tests need
-    from docker.errors import DockerException  # noqa: PLC0415 - the same
-
-    try:
-        with_engine = docker.from_env(timeout=5)
-        with_engine.ping()
-        with_engine.close()
-    except DockerException as error:
-        return f"no Docker engine answers: {type(error).__name__}"
-    return ""
+    if not shutil.which("docker"):
+        return "there is no command docker"
+    # Not by the library, which leaves a socket open where nobody answers.
+    asked = subprocess.run(
+        ["docker", "version", "--format", "{{.Server.Version}}"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    why = asked.stderr.strip()
+    return f"no Docker engine answers: {why}" if asked.returncode else ""
 
 
 def pytest_collection_modifyitems(
@@ -40,8 +52,6 @@ def pytest_collection_modifyitems(
 ) -> None:
     ours = [item for item in items if _HERE in item.path.parents]
     why = _missing(config) if ours else ""
-    if why and config.getoption("--require-docker", default=False):
-        raise pytest.UsageError(f"--require-docker: {why}")
     for item in ours:
         item.add_marker(pytest.mark.timeout(600))
         if why:

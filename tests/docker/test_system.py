@@ -26,6 +26,8 @@ SERVICES = {
     "demo": 1,
 }
 
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
 
 @pytest.fixture(scope="module")
 def system(
@@ -48,8 +50,10 @@ def system(
         imported = ("python", "manage.py", "proxies", "import", "-")
         made.inside("worker", *imported, stdin=lines)
         yield made
+        assert len(made.left()) > len(SERVICES)
     finally:
-        made.run("--profile", "demo", "down", "--volumes", "--timeout", "5")
+        made.run("--profile", "*", "down", "--volumes", "--timeout", "5")
+    # Nothing is left of what is taken down with its volumes.
     assert made.left() == []
 
 
@@ -71,9 +75,8 @@ def _flower(system: Compose, path: str, who: str = "") -> tuple[int, str]:
     if who:
         token = base64.b64encode(who.encode()).decode()
         request.add_header("Authorization", f"Basic {token}")
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(request, timeout=20) as answer:
+        with _OPENER.open(request, timeout=20) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, ""
@@ -145,6 +148,32 @@ def test_flower_shows_workers_and_sessions_to_who_has_it(
         }
 
     eventually(known, within=30)
+
+
+def test_prometheus_of_the_monitoring_profile_has_our_figures_and_rules(
+    system: Compose, eventually: Eventually
+) -> None:
+    system.app().send_task("scrape", kwargs=_job("counted", 1)).get(timeout=60)
+
+    # Where it is not ready in the end, this fails.
+    system.do("--profile", "monitoring", "up", "--detach", "--wait", "prometheus")
+
+    def answer(path: str) -> Any:
+        url = f"http://127.0.0.1:{system.prometheus_port}/api/v1/{path}"
+        try:
+            with _OPENER.open(url, timeout=20) as reply:
+                return json.load(reply)["data"]
+        except OSError:
+            return {}
+
+    def counted() -> bool:
+        found = answer("query?query=sum(limpet_sessions)").get("result", [])
+        return bool(found) and float(found[0]["value"][1]) > 0
+
+    eventually(counted, within=90)
+    [rules, *_] = answer("rules")["groups"]
+    assert rules["rules"]
+    assert not [rule["name"] for rule in rules["rules"] if rule.get("lastError")]
 
 
 def test_beat_has_sessions_cleaned_up(system: Compose, eventually: Eventually) -> None:
@@ -232,10 +261,22 @@ def test_processes_show_no_password(system: Compose) -> None:
             assert not any(word in shown for word in PASSWORDS.values()), one["Name"]
 
 
-def test_the_stores_have_no_way_out(system: Compose) -> None:
-    found = json.loads(system.docker("network", "inspect", f"{system.name}_stores"))
+def _has_a_way_out(system: Compose, service: str) -> bool:
+    routes = system.inside(service, "cat", "/proc/net/route").splitlines()[1:]
+    return any(route.split()[1] == "00000000" for route in routes)
 
-    assert [network["Internal"] for network in found] == [True]
+
+def test_only_workers_have_a_way_out(system: Compose) -> None:
+    inner = ("redis-sessions", "postgres", "beat")
+    [published] = json.loads(
+        system.docker("network", "inspect", f"{system.name}_published")
+    )
+
+    assert not any(_has_a_way_out(system, service) for service in inner)
+    assert _has_a_way_out(system, "worker")
+    # What can be reached from this machine has a route, and no address to answer to.
+    masquerade = published["Options"]["com.docker.network.bridge.enable_ip_masquerade"]
+    assert masquerade == "false"
 
 
 def test_workers_are_scaled_and_all_of_them_answer(

@@ -1,0 +1,295 @@
+"""The checker of a storm: each rule holds for a good history, and sees a bad one."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.chaos.storm.history import (
+    Binding,
+    Books,
+    Death,
+    History,
+    Job,
+    Result,
+    Visit,
+)
+from tests.chaos.storm.rules import judge
+
+EXITS = {"p1": "127.0.7.1", "p2": "127.0.7.2"}
+
+
+def visit(number: int, job: int, begin: float, **other: Any) -> Visit:
+    """A visit of half a second by session ``s`` through the first proxy."""
+    usual: dict[str, Any] = {"session": "s", "item": 0, "worker": "w1"}
+    usual |= {"address": "127.0.7.1", "end": begin + 0.5, "seen": number}
+    return Visit(number=number, job=job, begin=begin, **{**usual, **other})
+
+
+def result(job: int, *visits: int, **other: Any) -> Result:
+    values = {"session": "s", "proxy": "p1", "generation": 1, **other}
+    return Result(job, "SUCCESS", visits=visits, **values)
+
+
+BOOKS = Books(
+    requests=2,
+    done=2,
+    sessions=1,
+    alive=1,
+    measured=2,
+    inflight={"p1": 0, "p2": 0},
+    counters={"created": 1},
+    events={"created": 1},
+    told=frozenset({"1-0"}),
+    kept=frozenset({"1-0"}),
+)
+GOOD = History(
+    jobs=(Job(0, "scrape", "s"), Job(1, "scrape", "s")),
+    visits=(visit(0, 0, 10), visit(1, 1, 11)),
+    bindings=(Binding("s", "p1", 9.9),),
+    results=(result(0, 0), result(1, 1)),
+    books=BOOKS,
+    exits=EXITS,
+    visibility=6,
+)
+
+
+def broken(history: History = GOOD, **other: Any) -> list[str]:
+    """Return the rules that are broken when this is otherwise."""
+    verdict = judge(replace(history, **other))
+    return [rule for rule, lines in verdict.items() if lines]
+
+
+def test_a_good_history_breaks_no_rule() -> None:
+    assert broken() == []
+
+
+def test_a_job_without_a_result_is_lost() -> None:
+    assert broken(results=(result(0, 0),)) == ["no job is lost"]
+
+
+def test_a_job_that_the_broker_refused_is_not_lost() -> None:
+    refused = Job(2, "scrape", "s", accepted=False)
+
+    assert broken(jobs=(*GOOD.jobs, refused)) == []
+
+
+def test_a_job_that_failed_is_lost() -> None:
+    failed = Result(1, "FAILURE", reason="given up")
+
+    assert broken(results=(result(0, 0), failed)) == ["no job is lost"]
+
+
+def test_a_job_of_many_pages_that_lacks_one_is_lost() -> None:
+    jobs = (Job(0, "scrape_many", "s", pages=2), GOOD.jobs[1])
+
+    assert broken(jobs=jobs) == ["no job is lost"]
+
+
+def test_a_result_that_the_site_knows_nothing_of_is_not_true() -> None:
+    assert broken(results=(result(0, 0), result(1, 0))) == ["results are true"]
+
+
+def test_a_result_of_another_proxy_than_was_used_is_not_true() -> None:
+    results = (result(0, 0), result(1, 1, proxy="p2"))
+
+    assert broken(results=results) == ["results are true"]
+
+
+def test_another_address_than_the_session_is_bound_to_is_seen() -> None:
+    visits = (visit(0, 0, 10), visit(1, 1, 11, address="127.0.7.2"))
+    results = (result(0, 0), result(1, 1, proxy="p2"))
+
+    assert broken(visits=visits, results=results) == ["one address a binding"]
+
+
+def test_another_address_after_a_move_is_right() -> None:
+    visits = (visit(0, 0, 10), visit(1, 1, 11, address="127.0.7.2"))
+    results = (result(0, 0), result(1, 1, proxy="p2", generation=2))
+    moved = Binding("s", "p2", 10.9, "rebound")
+    books = replace(
+        BOOKS,
+        counters={"created": 1, "failovers": 1},
+        events={"created": 1, "rebound": 1},
+    )
+
+    bindings = (*GOOD.bindings, moved)
+
+    assert broken(visits=visits, results=results, bindings=bindings, books=books) == []
+
+
+def test_a_generation_that_the_audit_does_not_know_is_seen() -> None:
+    results = (result(0, 0), result(1, 1, generation=2))
+
+    assert broken(results=results) == ["one address a binding"]
+
+
+def test_a_visit_of_a_session_without_a_proxy_is_seen() -> None:
+    assert broken(bindings=(Binding("s", "p1", 10.5),)) == ["one address a binding"]
+
+
+def test_two_requests_at_once_are_seen() -> None:
+    visits = (visit(0, 0, 10), visit(1, 1, 10.4))
+
+    found = broken(visits=visits)
+
+    assert found == ["one request at a time"]
+
+
+def test_two_requests_at_once_are_seen_behind_a_long_one() -> None:
+    jobs = (*GOOD.jobs, Job(2, "scrape", "s"))
+    visits = (visit(0, 0, 10, end=13), visit(1, 1, 11, end=11.1), visit(2, 2, 12))
+    results = (*GOOD.results, result(2, 2))
+    books = replace(BOOKS, requests=3, done=3, measured=3)
+
+    lines = judge(
+        replace(GOOD, jobs=jobs, visits=visits, results=results, books=books)
+    )["one request at a time"]
+
+    assert len(lines) == 2
+
+
+def test_a_request_ends_with_its_proxy() -> None:
+    visits = (visit(0, 0, 10), visit(1, 0, 10.3), visit(2, 1, 12))
+    deaths = (Death("proxy", "127.0.7.1", 10.2, 10.25),)
+    results = (result(0, 1), result(1, 2))
+
+    assert broken(visits=visits, deaths=deaths, results=results) == []
+
+
+def test_a_job_that_was_sent_twice_may_be_done_twice() -> None:
+    jobs = (replace(GOOD.jobs[0], resent=True), GOOD.jobs[1])
+    visits = (visit(0, 0, 10), visit(1, 0, 18), visit(2, 1, 20))
+
+    found = broken(jobs=jobs, visits=visits, results=(result(0, 1), result(1, 2)))
+
+    assert found == []
+
+
+def test_what_a_dead_proxy_had_sent_on_counts_for_nothing() -> None:
+    ghost = visit(1, 0, 10.1, address="127.0.7.2", answered=False)
+    visits = (visit(0, 0, 10), ghost, visit(2, 1, 12))
+    deaths = (
+        Death("proxy", "127.0.7.2", 10.05, 11),
+        Death("worker", "w1", 10.05, 11),
+    )
+    results = (result(0, 0), result(1, 2))
+
+    assert broken(visits=visits, deaths=deaths, results=results) == []
+
+
+def _again(*deaths: Death) -> list[str]:
+    """What is broken when the first job's page is fetched again after 8 s."""
+    visits = (visit(0, 0, 10), visit(1, 0, 18), visit(2, 1, 20))
+    results = (result(0, 1), result(1, 2))
+    return broken(visits=visits, results=results, deaths=deaths)
+
+
+def test_a_page_that_is_fetched_again_for_no_reason_is_seen() -> None:
+    assert _again() == ["no repeat without a death"]
+
+
+@pytest.mark.parametrize(
+    "death",
+    [
+        Death("worker", "w1", 10.2, 11),
+        Death("machine", "w1", 10.2, 11),
+        Death("pool child", "w1", 10.2, 10.2),
+        Death("broker", "broker", 12, 13),
+        Death("session Redis", "session Redis", 9, 10.2),
+        Death("proxy", "127.0.7.1", 10.6, 11),
+        Death("frozen worker", "w2", 9, 17, frozenset({0})),
+        # Its job was somewhere on its way, and is there twice since.
+        Death("machine", "w2", 9, 11, frozenset({0})),
+        Death("broker", "broker", 9, 9.5, frozenset({0})),
+        Death("pool child", "w2", 9, 9, held=None),
+    ],
+    ids=lambda death: f"{death.kind}-{death.at}",
+)
+def test_a_death_explains_a_page_that_is_fetched_again(death: Death) -> None:
+    assert _again(death) == []
+
+
+@pytest.mark.parametrize(
+    "death",
+    [
+        Death("worker", "w2", 10.2, 11, frozenset({1})),
+        Death("worker", "w1", 9, 9.5),
+        Death("worker", "w1", 18.1, 19),
+        Death("broker", "broker", 18.1, 19),
+        Death("session Redis", "session Redis", 8, 9),
+        Death("proxy", "127.0.7.2", 10.2, 11),
+        Death("proxy", "127.0.7.1", 15, 16),
+        Death("beat", "beat", 10.2, 11),
+        Death("Flower", "Flower", 10.2, 11),
+        # It did not have the job, or not for long enough.
+        Death("frozen worker", "w1", 9, 17, frozenset({1})),
+        Death("frozen worker", "w1", 9, 14, frozenset({0})),
+    ],
+    ids=lambda death: f"{death.kind}-{death.target}-{death.at}-{death.until}",
+)
+def test_a_death_of_something_else_explains_nothing(death: Death) -> None:
+    assert _again(death) == ["no repeat without a death"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"leases": 1},
+        {"inflight": {"p1": 1}},
+        {"inflight": {"p1": -1}},
+        {"requests": 3},
+        {"done": 3, "measured": 3},
+    ],
+    ids=str,
+)
+def test_a_lease_that_is_not_settled_once_is_seen(wrong: dict[str, Any]) -> None:
+    found = broken(books=replace(BOOKS, **wrong))
+
+    assert found == ["each lease is settled once"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"events": {"created": 2}},
+        {"events": {"created": 1, "rebound": 1}},
+        {"counters": {"created": 1, "failovers": 1}},
+        {"counters": {"created": 1, "closed_idle": 1}},
+        {"counters": {"created": 1, "lost_leases": 1}, "measured": 1},
+        {"counters": {"created": 1, "audit_gaps": 1}},
+        {"faults": 1},
+        {"measured": 1},
+        {"sessions": 2},
+        {"kept": frozenset()},
+    ],
+    ids=str,
+)
+def test_counters_that_do_not_agree_are_seen(wrong: dict[str, Any]) -> None:
+    assert broken(books=replace(BOOKS, **wrong)) == ["counters agree"]
+
+
+def test_a_cookie_that_was_lost_is_seen() -> None:
+    visits = (visit(0, 0, 10, seen=4), visit(1, 1, 11, seen=4))
+
+    assert broken(visits=visits) == ["what a job kept stays"]
+
+
+def test_a_session_that_began_anew_has_no_cookie() -> None:
+    visits = (visit(0, 0, 10, seen=4), visit(1, 1, 11, seen=0))
+    books = replace(
+        BOOKS,
+        counters={"created": 2, "closed_errors": 1},
+        events={"created": 2, "closed": 1},
+    )
+    bindings = (*GOOD.bindings, Binding("s", "p1", 10.8))
+
+    assert broken(visits=visits, bindings=bindings, books=books) == []
+
+
+def test_a_message_that_is_left_is_seen() -> None:
+    assert broken(left=("job 7",)) == ["nothing is left"]
+
+
+def test_a_part_that_did_not_come_back_is_seen() -> None:
+    assert broken(away=("Flower",)) == ["nothing is left"]
