@@ -10,6 +10,8 @@ import argparse
 import asyncio
 import contextlib
 import datetime as dt
+import gzip
+import os
 import ssl
 import zlib
 from asyncio import StreamReader, StreamWriter
@@ -62,7 +64,26 @@ _BOMBS: dict[str, tuple[str, Callable[[], bytes]]] = {
     "/bomb-deflate": ("deflate", _deflate),
     "/bomb-br": ("br", _brotli),
 }
+#: What does not get smaller.
+_PACKED = gzip.compress(os.urandom(5000))
+_CUT = {
+    "gzip": _PACKED[:3000],
+    "deflate": zlib.compress(_PACKED)[:3000],
+    "br": brotli.compress(_PACKED)[:3000],
+}
 _PLAIN = {
+    **{
+        # The end of the connection is the end of the body, or so it seems.
+        f"/cut-{coding}": _OK + f"Content-Encoding: {coding}\r\n\r\n".encode() + begin
+        for coding, begin in _CUT.items()
+    },
+    "/gzip-and-more": (
+        _OK
+        + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % (len(_PACKED) + 9)
+    )
+    + _PACKED
+    + b"\0 and more",
+    "/gzip-of-nothing": _OK + b"Content-Encoding: gzip\r\nContent-Length: 0\r\n\r\n",
     "/no-gzip": _OK + b"Content-Encoding: gzip\r\nContent-Length: 9\r\n\r\nnot gzip!",
     "/no-br": _OK
     + b"Content-Encoding: br\r\nContent-Length: 4\r\n\r\n\xff\xff\xff\xff",

@@ -186,9 +186,7 @@ async def _relay_answer(
     method: str, upstream: StreamReader, writer: StreamWriter
 ) -> bool:
     """Send one answer back; return whether the upstream connection can go on."""
-    head = await upstream.readuntil(b"\r\n\r\n")
-    writer.write(head)
-    version_and_status, *lines = head.decode("latin1").split("\r\n")
+    version_and_status, *lines = await _relay_head(upstream, writer)
     headers = {k.lower(): v.strip() for k, _, v in (x.partition(":") for x in lines)}
     goes_on = headers.get("connection", "").lower() != "close"
     if method == "HEAD" or int(version_and_status.split(" ")[1]) in _NO_BODY:
@@ -209,6 +207,17 @@ async def _relay_answer(
         writer.write(data)
         await writer.drain()
     raise EOFError  # only the end of the connection ends such an answer
+
+
+async def _relay_head(upstream: StreamReader, writer: StreamWriter) -> list[str]:
+    """Send the head of an answer back, and those before it that are none yet."""
+    while True:
+        head = await upstream.readuntil(b"\r\n\r\n")
+        writer.write(head)
+        lines = head.decode("latin1").split("\r\n")
+        if not lines[0].partition(" ")[2].startswith("1"):
+            return lines
+        await writer.drain()
 
 
 async def _relay_chunks(upstream: StreamReader, writer: StreamWriter) -> None:

@@ -22,6 +22,8 @@ _PAUSE = 0.1
 #: byte at a time, ``flood-…`` as fast as it can, ``late-…`` begins after half a second
 #: and then says no more; the others end.
 _PAGES = {
+    "/early": b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n",
+    "/switched": b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n",
     "/drip-head": _OK + b"X-Slow: ",
     "/drip-body": _OK + b"Content-Length: 100000\r\n\r\n",
     "/drip-redirect": _FOUND + b"Location: /\r\nContent-Length: 100000\r\n\r\n",
@@ -30,6 +32,7 @@ _PAGES = {
     "/redirect-utf8": _FOUND + "Location: /naïf\r\n".encode() + _EMPTY,
     "/redirect-latin1": _FOUND + "Location: /naïf\r\n".encode("latin1") + _EMPTY,
     "/redirect-bracket": _FOUND + b"Location: http://[::1/x\r\n" + _EMPTY,
+    "/redirect-escaped-slash": _FOUND + b"Location: http://a%2fb.example/\r\n" + _EMPTY,
     "/redirect-no-label": _FOUND + b"Location: http://a..b/\r\n" + _EMPTY,
     "/redirect-long-label": (
         _FOUND + b"Location: http://" + b"a" * 64 + b".example/\r\n" + _EMPTY
@@ -70,6 +73,11 @@ async def answer(path: str, writer: StreamWriter) -> None:
         writer.write(_OK + f"Content-Length: {len(text)}\r\n\r\n".encode() + text)
     elif name.startswith("/drip"):
         await _drip(writer, begin)
+    elif name == "/early":
+        writer.write(begin)
+        await writer.drain()
+        await asyncio.sleep(0.2)
+        writer.write(_OK + b"Content-Length: 8\r\n\r\nthe page")
     elif name.startswith("/flood"):
         await _flood(writer, begin)
     elif name.startswith("/late"):

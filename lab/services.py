@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -26,6 +27,31 @@ class ServicesError(Exception):
     """The services did not start; the text says why."""
 
 
+def without_settings() -> dict[str, str]:
+    """Return this process's environment without what is a setting of ours."""
+    return {k: v for k, v in os.environ.items() if not k.startswith(_OURS)}
+
+
+def manage(environment: Mapping[str, str], *arguments: str, stdin: str = "") -> str:
+    """Run ``manage.py`` with *arguments*; return what it printed.
+
+    Raises:
+        ServicesError: it failed; the text is what it said.
+    """
+    done = subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=_ROOT,
+        env=environment,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise ServicesError(done.stderr.strip())
+    return done.stdout.strip()
+
+
 class Services:
     """A context manager around ``manage.py up`` with a state folder of its own."""
 
@@ -34,9 +60,8 @@ class Services:
         redis = _free_port()
         self.flower_port = _flower_port()
         self.broker = f"redis://127.0.0.1:{redis}/0"
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(_OURS)}
         self._environment = {
-            **kept,
+            **without_settings(),
             "LIMPET_STATE_DIR": str(folder),
             "LIMPET_ENV_FILE": os.devnull,
             "LIMPET_EMBEDDED_REDIS_PORT": str(redis),
@@ -83,18 +108,7 @@ class Services:
 
     def manage(self, *arguments: str, stdin: str) -> str:
         """Run ``manage.py`` with *arguments*; return what it printed."""
-        done = subprocess.run(
-            [sys.executable, "manage.py", *arguments],
-            cwd=_ROOT,
-            env=self._environment,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise ServicesError(done.stderr.strip())
-        return done.stdout.strip()
+        return manage(self._environment, *arguments, stdin=stdin)
 
     def close(self) -> None:
         """Stop everything in order; what does not stop in time is killed."""

@@ -1,7 +1,7 @@
 """A small shop that logs who came from where: ``python -m lab.site --port 0``.
 
 It prints ``ready PORT`` when it serves, and keeps its log in memory:
-``/_log`` returns one ``[visitor, page, address]`` per page served.
+``/_log`` returns one ``[visitor, page, address]`` per page served since ``/_forget``.
 """
 
 import argparse
@@ -184,6 +184,13 @@ def big_cookies() -> Response:
 def visits() -> Response:
     """Return the log from entry ``from`` on."""
     return jsonify(log[request.args.get("from", 0, type=int) :])
+
+
+@app.post("/_forget")
+def forget() -> str:
+    """Let the log begin anew, and with it what is counted of each visitor."""
+    log.clear()
+    return "forgotten"
 
 
 def main() -> None:

@@ -2,9 +2,12 @@
 
 import json
 import time
+import zlib
 from collections.abc import Iterator
+from functools import cache
 from typing import Final
 
+import brotli
 from flask import Blueprint, Response, request
 
 traps = Blueprint("traps", __name__, url_prefix="/trap")
@@ -51,6 +54,25 @@ def flood() -> Response:
             yield _MEGABYTE
 
     return Response(body(), mimetype="text/html")
+
+
+@traps.get("/bomb/<coding>")
+def bomb(coding: str) -> Response:
+    """A page of so many megabytes, of which a small part goes over the net."""
+    count = request.args.get("mb", 300, type=int)
+    body = _packed(coding, count, request.args.get("of", "x"))
+    return Response(body, mimetype="text/html", headers={"Content-Encoding": coding})
+
+
+@cache
+def _packed(coding: str, count: int, of: str) -> bytes:
+    block = of.encode() * (1_000_000 // len(of))
+    parts = [_page("<p>").encode(), *(count * [block])]
+    if coding == "br":
+        brotlied = brotli.Compressor(quality=4)
+        return b"".join([*map(brotlied.process, parts), brotlied.finish()])
+    packer = zlib.compressobj(6, zlib.DEFLATED, 31)
+    return b"".join([*map(packer.compress, parts), packer.flush()])
 
 
 @traps.get("/hungry")

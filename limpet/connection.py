@@ -38,6 +38,9 @@ from limpet.urls import SENTINEL
 TIMEOUT = 5.0
 #: Re-sent commands are safe: every lease has a nonce and every release a number.
 RETRIES = 3
+#: Connections of one process. Who needs one more gets an error, where redis-py has 100:
+#: a worker of 200 threads may keep some and want others.
+_CONNECTIONS: Final = 1000
 #: What a client raises; that of a cluster does not keep to redis-py's own tree.
 STORE_ERRORS: Final = (RedisError, RedisClusterException)
 _REASONS: Final[dict[type[Exception], str]] = {
@@ -88,6 +91,7 @@ def connect(
         "health_check_interval": 25,
         "retry": Retry(ExponentialWithJitterBackoff(base=0.05, cap=1), retries),
         "client_name": "limpet",
+        "max_connections": _CONNECTIONS,
     }
     if url.startswith(SENTINEL):
         return behind_sentinel(url, master, options)

@@ -16,6 +16,17 @@ from limpet.errors import ConfigurationError, StoreUnavailable
 
 #: Names the lock of an upgrade among PostgreSQL's advisory locks: "limpet" in ASCII.
 _LOCK: Final = int.from_bytes(b"limpet")
+#: What SQLite's codes of errors mean: https://www.sqlite.org/rescode.html.
+_SQLITE: Final = {
+    sqlite3.SQLITE_BUSY: "the database is locked by another program",
+    sqlite3.SQLITE_READONLY: "the database may not be written to",
+    sqlite3.SQLITE_IOERR: "the disk of the database does not work",
+    sqlite3.SQLITE_FULL: "the disk of the database is full",
+    sqlite3.SQLITE_CANTOPEN: "the database cannot be opened",
+}
+#: The class of PostgreSQL's codes for connections that fail; 57P is a server that stops
+#: or starts: https://www.postgresql.org/docs/current/errcodes-appendix.html.
+_NO_CONNECTION: Final = "08"
 
 
 @cache
@@ -69,6 +80,8 @@ def trouble(url: str, *, wanted: str) -> str:
     except SQLAlchemyError as error:
         return _reason(error).partition(";")[0]
     found = version(made)
+    if found is None:
+        return "there are no tables yet"
     return "" if found == wanted else f"the tables have version {found}, not {wanted}"
 
 
@@ -120,9 +133,18 @@ def answering() -> Iterator[None]:
 
 def _reason(error: SQLAlchemyError) -> str:
     """Say what is wrong; not in the database's words, in which a secret may be."""
-    kind = type(getattr(error, "orig", None)).__name__
-    if kind in {"NoAnswer", "ConnectionTimeout"}:
+    cause = getattr(error, "orig", None)
+    if type(cause).__name__ in {"NoAnswer", "ConnectionTimeout"}:
         return "no answer from the database in time"
+    if isinstance(cause, sqlite3.Error):
+        # The last byte is the kind, what is before it a closer description.
+        code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
+        if code in _SQLITE:
+            return _SQLITE[code]
+    elif any(one.__name__ == "OperationalError" for one in type(cause).__mro__):
+        state = getattr(cause, "sqlstate", None) or _NO_CONNECTION
+        if state.startswith((_NO_CONNECTION, "57P")):
+            return "cannot connect to the database (LIMPET_DATABASE_URL)"
     return f"{type(error).__name__} from the database; has it been migrated?"
 
 

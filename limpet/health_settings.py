@@ -75,6 +75,11 @@ class HealthSettings(BaseSettings):
         default=20,
         description="With fewer of a pool's proxies usable it is degraded.",
     )
+    health_max_redis_memory_percent: Percent = Field(
+        default=90,
+        description="With more of the session Redis' maxmemory in use it is degraded, "
+        "with all of it down; a Redis without a maxmemory is never full.",
+    )
     alert_after_seconds: float = Field(
         default=30,
         ge=0,

@@ -6,9 +6,10 @@ one slot, on a Cluster too.
 key                      type     what, and its fields
 ``{pool}:s:<session>``   hash     p proxy, d lease deadline or 0, x expires, n requests,
                                   i incarnation (fencing number), k nonce of the lease,
-                                  then ``-`` and that of the last release, a end of max
-                                  age, t idle ttl, m max age; and only if there are any:
-                                  g generation (bindings so far) from 2 on, v state
+                                  then ``-`` and one for each of the last four
+                                  releases, the last one first, a end of max age,
+                                  t idle ttl, m max age; and only if there are any: g
+                                  generation (bindings so far) from 2 on, v state
                                   version, o options, f live leases, u next use,
                                   b rebinds of the hour, e error score, q milliseconds
                                   and z number of requests measured, y bytes received,
@@ -52,6 +53,9 @@ key                      type     what, and its fields
                                   less than 2ⁿ seconds, and ``sum`` in ms
 ``{pool}:ev``            stream   audit events, capped
 ``{pool}:m``             stream   metric snapshots, capped
+``{pool}:sn``            string   how many shards the pool has, if it has several: then
+                                  all of the above is ``{pool#0}:…``, ``{pool#1}:…`` and
+                                  so on, but for ``pg``, ``k``, ``wh``, ``wr`` and ``m``
 ``limpet:pools``         set      names of the pools
 ``limpet:m``             stream   snapshots of what all pools share, capped
 ``limpet:{dead}``        hash     dead letters on their way to SQL, by id
@@ -110,7 +114,7 @@ PERMANENT: Final = re.compile(
     r"^(limpet:(pools|m)|limpet:\{dead\}(:n)?"
     r"|limpet:\{upkeep\}:(beat|sent|r:.+)"
     r"|\{-\}:a[lo]"
-    r"|\{[^}]+\}:(s:.+|x|l|wl|wn|[pd]:.+|u|ix|i:.+|c|n|h|hr|hl|ev|m))$"
+    r"|\{[^}]+\}:(s:.+|x|l|wl|wn|[pd]:.+|u|ix|i:.+|c|n|h|hr|hl|ev|m|sn))$"
 )
 
 
@@ -133,6 +137,7 @@ class Keys:
         self.lifetimes = f"{tag}hl"
         self.audit = f"{tag}ev"
         self.snapshots = f"{tag}m"
+        self.shards = f"{tag}sn"
         #: Prefixes: scripts complete them with the id of a proxy, a session or an
         #: index that they only learn on the way.
         self.static = f"{tag}p:"

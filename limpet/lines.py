@@ -10,11 +10,12 @@ import os
 import time
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from hiredis import pack_command
 from redis import Redis
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError, ResponseError
 
 Arg = str | int | float | bytes
 Command = Sequence[Arg]
@@ -24,7 +25,7 @@ Command = Sequence[Arg]
 _FRESH: Final = 1.0
 
 #: The attribute of a pool of redis-py that has its idle connections of ours, each with
-#: the time of its last use, and the process that they belong to. For redis-py they are
+#: the time of its last use, by the process that they belong to. For redis-py they are
 #: in use. Connections know their pool: anywhere else they would keep it for ever.
 _IDLE: Final = "limpet_idle"
 
@@ -52,15 +53,20 @@ def send_all(client: Redis, commands: Sequence[Command]) -> list[Any]:
         packed = pack(commands)
         replies: list[Any] = connection.retry.call_with_retry(
             lambda: talk(connection, packed, len(commands)),
-            lambda _error: connection.disconnect(),
+            lambda _error: _hang_up(pool, connection),
         )
-        return replies
-    finally:
-        # The client's other commands need some of those that its pool may have.
-        if len(idle) < pool.max_connections // 2:
-            idle.append((time.monotonic(), connection))
-        else:
-            pool.release(connection)
+    except BaseException:
+        # A time limit may end this between a command and its reply. And whoever was not
+        # reached is looked for anew, by the pool.
+        connection.disconnect()
+        pool.release(connection)
+        raise
+    # The client's other commands need some of those that its pool may have.
+    if len(idle) < pool.max_connections // 2:
+        idle.append((time.monotonic(), connection))
+    else:
+        pool.release(connection)
+    return replies
 
 
 def pack(commands: Sequence[Command]) -> bytes:
@@ -82,11 +88,22 @@ def talk(connection: Any, packed: bytes, count: int) -> list[Any]:
     return replies
 
 
+def _hang_up(pool: Any, connection: Any) -> None:
+    connection.disconnect()
+    # By itself it would dial a master that is none any more.
+    if ask := getattr(pool, "get_master_address", None):
+        with suppress(RedisError):
+            connection.host, connection.port = ask()
+
+
 def _idle(pool: Any) -> deque[tuple[float, Any]]:
-    process, idle = getattr(pool, _IDLE, (0, None))
-    if idle is None or process != os.getpid():  # a fork has no right to these
-        idle = deque[tuple[float, Any]]()
-        setattr(pool, _IDLE, (os.getpid(), idle))
+    process = os.getpid()
+    # One step each: of two threads that make one at a time, both get the same.
+    held: dict[int, deque[tuple[float, Any]]] = vars(pool).setdefault(_IDLE, {})
+    if (idle := held.get(process)) is None:
+        idle = held.setdefault(process, deque())
+        for other in held.keys() - {process}:  # a fork has no right to these
+            held.pop(other, None)
     return idle
 
 

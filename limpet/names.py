@@ -35,6 +35,9 @@ PROBE_PROXY: Final = "probe_proxy"
 #: Judge the pools' health, and tell of what has changed.
 CHECK_ALERTS: Final = "check_alerts"
 
+#: Header of a job's message: what the job has been through.
+HISTORY_HEADER: Final = "limpet"
+
 #: Where jobs go.
 SCRAPE_QUEUE: Final = "scrape"
 #: Celery's own default, so that a plain ``Celery(broker=…).send_task("scrape", …)``

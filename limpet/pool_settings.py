@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings
 
+from limpet.shards import Shards
+
 Minutes = Annotated[float, Field(gt=0, le=525_600, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 
@@ -15,6 +17,11 @@ def _master(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9._-]{1,128}", name):
         raise ValueError("must be 1 to 128 of the characters A-Z a-z 0-9 . _ -")
     return name
+
+
+def _sharded(text: str) -> str:
+    Shards.read(text)
+    return text
 
 
 class PoolSettings(BaseSettings):
@@ -91,3 +98,13 @@ class PoolSettings(BaseSettings):
         pattern=r"^([a-z0-9][a-z0-9_-]{0,31}(,[a-z0-9][a-z0-9_-]{0,31})*)?$",
         description="Pools, separated by commas, that go out without any proxy.",
     )
+    pool_shards: Annotated[str, AfterValidator(_sharded)] = Field(
+        default="",
+        description="Hot pools that several nodes of a Redis Cluster share, and over "
+        "how many hash tags each is spread: hot=4,other=2. Any other has one.",
+    )
+
+    @property
+    def shards(self) -> Shards:
+        """How many shards each pool has."""
+        return Shards.read(self.pool_shards)

@@ -30,6 +30,7 @@ class Sealer:
 
     def __init__(self, keys: Sequence[str] = ()) -> None:
         made = [_fernet(n, key) for n, key in enumerate(keys, start=1)]
+        self._first = made[0] if made else None
         self._keys = MultiFernet(made) if made else None
 
     @classmethod
@@ -37,11 +38,15 @@ class Sealer:
         """Return the sealer that ``LIMPET_STATE_KEYS`` asks for.
 
         Raises:
-            ConfigurationError: one of the keys is no Fernet key.
+            ConfigurationError: one of the keys is no Fernet key, or there is a comma
+                and no key.
         """
-        secret = settings.state_keys
-        keys = secret.get_secret_value().split(",") if secret else []
-        return cls([key.strip() for key in keys if key.strip()])
+        text = settings.state_keys.get_secret_value() if settings.state_keys else ""
+        keys = [key.strip() for key in text.split(",") if key.strip()]
+        if text.strip() and not keys:
+            # Such as "$NEW,$OLD" of two that are not set: nothing would be sealed.
+            raise ConfigurationError(f"{_VARIABLE}: there is no key in it")
+        return cls(keys)
 
     @property
     def active(self) -> bool:
@@ -73,6 +78,13 @@ class Sealer:
         if self._keys is None:
             raise ConfigurationError(f"{_VARIABLE}: there is no key to seal with")
         return self._keys.encrypt(data)
+
+    def newest(self, token: bytes) -> bool:
+        """Whether *token* was sealed under the first key."""
+        try:
+            return self._first is not None and bool(self._first.decrypt(token))
+        except InvalidToken:
+            return False
 
     def open_bytes(self, token: bytes) -> bytes:
         """Return what *token* holds.

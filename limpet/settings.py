@@ -278,7 +278,8 @@ def _problem(error: Any) -> str:
     if error["type"] == "string_pattern_mismatch":
         message = f"must be {PATTERNS[name]}"
     message = message[0].lower() + message[1:]
-    about = f"{field.description} Default: {field.default}"
+    default = "unset" if field.default in (None, "") else field.default
+    about = f"{field.description} Default: {default}"
     allowed = bounds(field)
     return f"{name}: {message}{shown} ({about}{'; allowed: ' * bool(allowed)}{allowed})"
 

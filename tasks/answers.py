@@ -25,6 +25,8 @@ SAFE_HEADERS: Final = frozenset(
         "expires",
         "last-modified",
         "link",
+        # Where a redirect points that is not followed; as little a secret as the URL.
+        "location",
         "retry-after",
         "server",
         "vary",

@@ -15,10 +15,16 @@ from celery.exceptions import BackendStoreError
 
 from limpet.connection import STORE_ERRORS
 from limpet.scripts import Script
+from tasks.blame import unexpected
 
 _RESULT: Final = Script("tasks", "result")
-#: Begins the JSON of a success: the status is what Celery writes first.
-_SUCCESS: Final = '{"status": "SUCCESS"'
+#: Begins the JSON of a result: the status is what Celery writes first.
+_BEGIN: Final = '{{"status": "{}"'
+#: What stays. A job that was taken for lost must not overwrite what it has done.
+_DONE: Final = (_BEGIN.format(states.SUCCESS),)
+#: What stays when a job is said to be tried again: it was sent anew before, so that may
+#: have been cancelled meanwhile, or have failed.
+_OVER: Final = tuple(map(_BEGIN.format, sorted(states.READY_STATES)))
 #: Seconds after which a job that still runs is said to have started. Most have ended by
 #: then, and to say so costs them a twentieth of their time.
 _SOON: Final = 0.25
@@ -63,6 +69,11 @@ class _Begun:
 _BEGUN: Final = _Begun()
 
 
+def passed_on(task_id: str) -> None:
+    """Say no more that a job has started: it is about to be sent anew."""
+    _BEGUN.remove(task_id)
+
+
 class Results(RedisBackend):
     """The backend of ``redis://`` and ``rediss://`` URLs."""
 
@@ -80,7 +91,8 @@ class Results(RedisBackend):
             failed = state == states.FAILURE
             keep = self.failure_expires if failed else self.expires  # type: ignore[attr-defined] # of celery-types
             given = (self.client, [self.get_key_for_task(task_id)])
-            arguments = [value, _SUCCESS, keep or 0]
+            stay = _OVER if state == states.RETRY else _DONE
+            arguments = [value, keep or 0, *stay]
             try:
                 _RESULT(*given, arguments)
             except self.connection_errors:  # type: ignore[attr-defined] # of celery-types
@@ -92,6 +104,15 @@ class Results(RedisBackend):
             _BEGUN.remove(task_id)
             write()
         return result
+
+    def _call_task_errbacks(self, request: Any, exc: Any, traceback: Any) -> None:
+        """Have what is to follow a failure follow it, where that can be sent."""
+        try:
+            super()._call_task_errbacks(request, exc, traceback)  # type: ignore[misc] # celery-types lacks it
+        except Exception as error:  # noqa: BLE001 - the job has failed all the same
+            log.warning(
+                "errback_not_sent", task_id=request.id, reason=unexpected(error)
+            )
 
     def _written(
         self, task_id: str, result: Any, state: str, traceback: Any, request: Any

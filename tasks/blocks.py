@@ -13,10 +13,9 @@ from functools import lru_cache
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
-from w3lib.encoding import html_to_unicode
-
 from limpet.jobs.blocks import SEARCHED, BlockRules, compiled, read_rules
 from limpet.settings import Settings
+from tasks.charsets import decoded
 from tasks.page import Block, Page
 
 #: 403 and 429 say it; 430 is Shopify's 429, 999 LinkedIn's 403.
@@ -140,7 +139,7 @@ def _text(page: Page, rules: BlockRules) -> str:
     wanted = rules.substrings or rules.not_substrings or rules.regexes
     if not wanted or not _may_be_text(page):
         return ""
-    return html_to_unicode(page.content_type, page.body[:SEARCHED])[1]
+    return decoded(page.content_type, page.body[:SEARCHED])
 
 
 def _matches(text: str, rules: BlockRules) -> Iterator[str]:

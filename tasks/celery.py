@@ -4,11 +4,13 @@ The one module that reads the environment when it is imported: ``celery -A tasks
 must find a finished app. A wrong setting ends the process with one readable line.
 """
 
+import logging
 import os
 from pathlib import Path
 from typing import Final
 
 import structlog
+from celery.exceptions import Reject
 from celery.signals import setup_logging, worker_init
 from dotenv import dotenv_values
 
@@ -18,7 +20,7 @@ from limpet.errors import ConfigurationError, StoreUnavailable
 from limpet.logs import configure
 from limpet.settings import Settings, settings
 from proxies.store import check_strategies
-from sessions import check
+from sessions import check, require_layouts
 from tasks import burial, inspection, lookout, recalling, starting  # noqa: F401 - they set up workers
 from tasks.app import App
 from tasks.forwarding import Forwarding
@@ -71,6 +73,14 @@ except ConfigurationError as error:
 @setup_logging.connect
 def _log(**_signal: object) -> None:
     configure(settings())
+    logging.getLogger("celery.app.trace").addFilter(_given_back)
+
+
+def _given_back(record: logging.LogRecord) -> bool:
+    """Take the stack from a job that is given back: that is no failure."""
+    if record.exc_info and isinstance(record.exc_info[1], Reject):
+        record.exc_info = None
+    return True
 
 
 @worker_init.connect
@@ -82,6 +92,7 @@ def _check_stores(**_signal: object) -> None:
         if not config.allow_eviction:
             require_no_eviction(session_redis(config))
         check_strategies(session_redis(config), config.strategies_dir)
+        require_layouts(session_redis(config), config)
     except ConfigurationError as error:
         raise SystemExit(f"limpet: {error}") from None
     except StoreUnavailable as error:

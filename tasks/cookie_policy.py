@@ -37,6 +37,14 @@ def reaches(domain: str, host: str) -> bool:
     return below and not _is_address(host) and not _is_public(domain)
 
 
+def names(domain: str, host: str) -> bool:
+    """Whether a cookie that was given no domain, and has *domain* now, is *host*'s own.
+
+    The standard library takes a host without a dot for one in ``.local``.
+    """
+    return domain == host or ("." not in host and domain == f"{host}.local")
+
+
 @lru_cache(maxsize=4096)
 def site_of(host: str) -> str:
     """Return what of *host* one owner has: ``shop.co.uk``; of an address all."""
@@ -76,10 +84,7 @@ class Policy(DefaultCookiePolicy):
         host = host_of(request)
         if cookie.domain_specified:
             return reaches(cookie.domain, host)
-        # The standard library takes a host without a dot for one in ``.local``.
-        return cookie.domain == host or (
-            "." not in host and cookie.domain == f"{host}.local"
-        )
+        return names(cookie.domain, host)
 
 
 def host_of(request: Request) -> str:

@@ -14,7 +14,7 @@ from requests.cookies import (
     get_cookie_header,
 )
 
-from tasks.cookie_policy import Policy, host_of, reaches
+from tasks.cookie_policy import Policy, host_of, names, reaches
 
 
 class Jar(RequestsCookieJar):
@@ -39,7 +39,8 @@ class Jar(RequestsCookieJar):
         path: str | None = None,
         name: str | None = None,
     ) -> None:
-        if self._host is None or (domain and reaches(domain, self._host)):
+        host = self._host
+        if host is None or (domain and (reaches(domain, host) or names(domain, host))):
             super().clear(domain, path, name)
 
 
@@ -55,8 +56,8 @@ def _cookie_to_json(cookie: Cookie) -> dict[str, Any]:
     rest = {k.lower(): v for k, v in getattr(cookie, "_rest", {}).items()}
     same_site = str(rest.get("samesite") or "Lax").capitalize()
     return {
-        "name": cookie.name,
-        "value": cookie.value or "",
+        "name": _text(cookie.name),
+        "value": _text(cookie.value or ""),
         "domain": cookie.domain,
         "path": cookie.path,
         "expires": -1 if cookie.expires is None else cookie.expires,
@@ -86,8 +87,8 @@ def _cookie(item: dict[str, Any], expires: int | None) -> Cookie:
         rest["HttpOnly"] = ""
     return Cookie(
         version=0,
-        name=item["name"],
-        value=item["value"],
+        name=_sent(item["name"]),
+        value=_sent(item["value"]),
         port=None,
         port_specified=False,
         domain=domain,
@@ -102,6 +103,28 @@ def _cookie(item: dict[str, Any], expires: int | None) -> Cookie:
         comment_url=None,
         rest=rest,
     )
+
+
+def _sent(text: str) -> str:
+    """Return *text* as it goes into a header: letters that Latin-1 lacks in UTF-8.
+
+    A script in a browser can put any letter into a cookie, and that is what browsers
+    send of it; http.client takes each letter for a byte.
+    """
+    try:
+        text.encode("latin-1")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace").decode("latin-1")
+    return text
+
+
+def _text(sent: str) -> str:
+    """Undo `_sent`, so that a browser has its own text again."""
+    try:
+        text = sent.encode("latin-1").decode()
+    except UnicodeError:
+        return sent
+    return text if _sent(text) != text else sent
 
 
 def header(jar: RequestsCookieJar, url: str) -> str:

@@ -51,6 +51,9 @@ def blamed(
 
     *begun* says that an answer had begun to come.
     """
+    if code == CurlECode.URL_MALFORMAT:
+        # Nothing was dialled, so it is nobody else's.
+        return FetchError(Blame.TARGET, "url", "not a URL that can be fetched")
     step = _Step(curl, proxy, tls=urlsplit(url).scheme == "https", begun=begun)
     if code in _UNMADE or (code == CurlECode.COULDNT_CONNECT and step.undialled):
         return WorkerExhausted("sockets")
@@ -113,14 +116,12 @@ def _judged(step: _Step, code: int) -> FetchError:  # noqa: PLR0911 - a table
     return _later(step, code)
 
 
-def _later(step: _Step, code: int) -> FetchError:  # noqa: PLR0911 - a table
+def _later(step: _Step, code: int) -> FetchError:
     if code in {CurlECode.BAD_CONTENT_ENCODING, CurlECode.WRITE_ERROR}:
         return FetchError(Blame.TARGET, "encoding", "the body cannot be decoded")
     if code in _NO_HTTP:
         blame = Blame.UNKNOWN if step.forwarded else Blame.TARGET
         return FetchError(blame, "protocol", f"what came is no HTTP, {step.stage}")
-    if code == CurlECode.URL_MALFORMAT:
-        return FetchError(Blame.TARGET, "url", "not a URL that can be fetched")
     if code in _CLOSED:
         kind = "tls" if code == CurlECode.SSL_CONNECT_ERROR else "broken"
         return FetchError(Blame.UNKNOWN, kind, f"the connection broke, {step.stage}")

@@ -34,8 +34,9 @@ class Request:
 
     *params* are added to the query. *timeout* is in seconds and covers all: look-up,
     dial, proxy, TLS, redirects, headers and body. *max_bytes* bounds the decoded body,
-    what is beyond is cut off. Without *follow* a redirect is the page. *blocks* adds to
-    what is taken for a block, or takes from it.
+    what is beyond is cut off. Without *follow* a redirect is the page; *allow* raises
+    for a URL that none may lead to. *blocks* adds to what is taken for a block, or
+    takes from it.
 
     Raises:
         ValueError: it cannot be sent; the text has no value of it.
@@ -52,6 +53,7 @@ class Request:
     follow: bool = True
     max_redirects: int = 10
     blocks: BlockRules | None = None
+    allow: Callable[[str], object] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:

@@ -1,6 +1,7 @@
 """The head of an answer, read with bounds that http.client lacks."""
 
 import http.client
+from http import HTTPStatus
 from typing import Any, Final
 
 from tasks.deadline import Stage, current
@@ -37,6 +38,12 @@ class _Head:
 
 
 class Response(http.client.HTTPResponse):
+    """An answer; what may come before it is not taken for it (RFC 9110, section 15.2).
+
+    http.client skips a ``100`` alone. It would end at a ``103 Early Hints``, and have
+    the page itself for the next one that is asked for on the same connection.
+    """
+
     def begin(self) -> None:
         file = self.fp
         self.fp = _Head(file)  # type: ignore[assignment] # it reads lines
@@ -44,3 +51,13 @@ class Response(http.client.HTTPResponse):
             super().begin()
         finally:
             self.fp = file
+
+    def _read_status(self) -> Any:
+        before: Any = super()
+        version, status, reason = before._read_status()  # noqa: SLF001 - no other way
+        if status == HTTPStatus.SWITCHING_PROTOCOLS:
+            # Nobody asked for that.
+            raise http.client.HTTPException
+        if HTTPStatus.CONTINUE < status < HTTPStatus.OK:
+            status = HTTPStatus.CONTINUE
+        return version, status, reason

@@ -98,11 +98,14 @@ def follow(
     Raises:
         AddressRefused: it leads to where no job may go.
         FetchError: it leads nowhere, or in circles; or *send* raised it.
+        LimpetError: what the request's *allow* has raised.
     """
     hop, wire = Hop.first(lease, request), 0
     for count in range(request.max_redirects + 1):
         guard.judge(hop.url)
         try:
+            if count and request.allow:
+                request.allow(hop.url)
             page = send(hop)
         except (FetchError, WorkerExhausted) as error:
             error.redirected = count > 0

@@ -21,6 +21,7 @@ from tasks.fetching import Request
 from tasks.guard import Guard
 from tasks.hops import Hop, cap, follow
 from tasks.page import Page
+from tasks.unpacking import is_whole
 
 _CHUNK: Final = 65_536
 #: Methods that do the same when done twice (RFC 9110, section 9.2.2).
@@ -219,6 +220,8 @@ class _Fetch:
         if self.deadline.over:
             raise TimeoutError
         truncated = len(body) > most
+        if not truncated and not is_whole(raw):
+            raise ConnectionError
         del body[most:]
         return bytes(body), truncated
 

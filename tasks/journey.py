@@ -88,6 +88,7 @@ class Journey:
             try:
                 page = self._visits.fetch(lease, request)
             except _UNASKED:
+                used = self._visits.sent  # a redirect was
                 raise
             except Exception as error:
                 used = isinstance(error, FetchError)

@@ -96,8 +96,9 @@ def _delivery() -> dict[str, Any]:
         "task_serializer": "json",
         "result_serializer": "json",
         "timezone": "UTC",
-        # A name that is misspelt is an error, not a queue that nobody takes from.
-        "task_create_missing_queues": False,
+        # What an app has follow a job (`link`, a chain) may go to a queue of its own. A
+        # name that is misspelt is an error of `-Q` all the same (`tasks.starting`).
+        "task_create_missing_queues": True,
         "task_default_queue": SCRAPE_QUEUE,
     }
 

@@ -4,6 +4,7 @@ Events, `inspect` and so Flower get the arguments as the producer wrote them, or
 are. A query string may be a secret: only what is known to be none is shown.
 """
 
+from itertools import chain
 from typing import Any, Final
 
 from celery.exceptions import InvalidTaskError
@@ -29,6 +30,13 @@ _KINDS: Final[dict[str, tuple[type, ...]]] = {
     "headers": (dict, _NOTHING),
     "shadow": (str, _NOTHING),
 }
+#: What a task that follows has, as Celery writes it.
+_SIGNATURE: Final[dict[str, tuple[type, ...]]] = {
+    "task": (str,),
+    "args": (list,),
+    "kwargs": (dict,),
+    "options": (dict,),
+}
 #: Soft and hard limit.
 _PAIR: Final = 2
 
@@ -38,10 +46,11 @@ class Request(CeleryRequest):
 
     _context: Any
     _request_dict: Any
+    _payload: Any
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        _check(self._request_dict)
+        _check(self._request_dict, self._payload[2])
         self._argsrepr = "()" if not self.args else "(…)"
         self._kwargsrepr = showing.arguments(self.kwargs, settings())
         self.request_dict.update(argsrepr=self._argsrepr, kwargsrepr=self._kwargsrepr)
@@ -79,7 +88,8 @@ class Request(CeleryRequest):
         if expired:
             bury_expired(self)
         if dropped := getattr(self.task, "dropped", None):
-            dropped(self, reason="it has expired" if expired else "cancelled")
+            why = "it has expired" if expired else "cancelled"
+            dropped(self, reason=why, headers=self._context.headers)
         tell: Any = super()
         tell._announce_revoked(reason, terminated, signum, expired)  # noqa: SLF001 - ours
 
@@ -88,13 +98,37 @@ class Request(CeleryRequest):
         return super().info(safe=True)
 
 
-def _check(told: dict[str, Any]) -> None:
+def _check(told: dict[str, Any], follows: Any) -> None:
     """Refuse what Celery would stumble over later, where it is no clear error."""
     limits = told.get("timelimit")
-    wrong = [
-        name for name, kinds in _KINDS.items() if not isinstance(told.get(name), kinds)
-    ]
+    wrong = _odd(told, _KINDS)
     if limits is not None and not (isinstance(limits, list) and len(limits) == _PAIR):
         wrong.append("timelimit")
-    if wrong:
-        raise InvalidTaskError(", ".join(wrong))
+    if not told.get("id"):
+        wrong.append("id")
+    if wrong or not _may_follow(follows):
+        raise InvalidTaskError(", ".join(wrong) or "embed")
+
+
+def _may_follow(told: Any) -> bool:
+    """Whether *told*, the last part of a message, says which tasks are to follow."""
+    if told is None:
+        return True
+    if not isinstance(told, dict):
+        return False
+    more = dict(told)
+    lists = [more.pop(name, None) or [] for name in ("callbacks", "errbacks", "chain")]
+    chord = more.pop("chord", None)
+    if more or not all(isinstance(one, list) for one in lists):
+        return False
+    tasks = [*chain.from_iterable(lists), *([] if chord is None else [chord])]
+    return not any(_odd(one, _SIGNATURE) for one in tasks)
+
+
+def _odd(told: Any, kinds: dict[str, tuple[type, ...]]) -> list[str]:
+    """Name what is of another kind than it has to be."""
+    if not isinstance(told, dict):
+        return list(kinds)
+    return [
+        name for name, kind in kinds.items() if not isinstance(told.get(name), kind)
+    ]

@@ -26,6 +26,7 @@ from limpet.errors import (
     WorkerExhausted,
 )
 from limpet.jobs import SessionJob
+from limpet.names import HISTORY_HEADER
 from limpet.settings import Settings
 from tasks.blame import FINAL
 
@@ -42,9 +43,11 @@ _CURABLE: Final = (
     WorkerExhausted,
 )
 #: Message header that carries a job's history from run to run.
-HEADER: Final = "limpet"
+HEADER: Final = HISTORY_HEADER
 #: Lines of a history that are read: as many as there may be tries.
 _MOST: Final = 50
+#: Longest name of a time that a job was sent anew.
+_AGAIN_MAX: Final = 64
 #: Waits double from here to there, in seconds. A busy session is free again as soon
 #: as a page is done, so it is asked often.
 _BUSY_WAIT: Final = (0.1, 2.0)
@@ -64,27 +67,35 @@ class History:
     """What a job has been through.
 
     *since* is Unix time, *waits* how often it waited since its last fetch, *met* a line
-    a fetch; *failed* says why it has failed, where that is still to be told.
+    a fetch; *failed* says why it has failed, where that is still to be told. *again*
+    names the last time that it was sent anew after it had ended, or is empty.
     """
 
     since: float
     waits: int = 0
     met: tuple[str, ...] = ()
     failed: str = ""
+    again: str = ""
 
     @classmethod
     def of(cls, headers: dict[str, Any] | None) -> Self:
         """Read it from a message's headers; none of ours there means the first run."""
         now = time.time()
+        held: Any = (headers or {}).get(HEADER)
+        again = str(held.get("again", "")) if isinstance(held, dict) else ""
+        again = again[:_AGAIN_MAX]
         try:
-            held = (headers or {})[HEADER]
             since, waits = float(held["since"]), int(held["waits"])
             met, failed = tuple(map(str, held["met"][:_MOST])), str(held["failed"])
         except (KeyError, TypeError, ValueError, OverflowError):
-            return cls(now)
+            return cls(now, again=again)
         # Anybody can write a header: no job lives for ever.
         since = min(since, now) if math.isfinite(since) else now
-        return cls(since, waits, met, failed)
+        return cls(since, waits, met, failed, again)
+
+    def anew(self) -> Self:
+        """Return the history of a job that has come so far that all begins anew."""
+        return replace(self.of(None), again=self.again)
 
     def headers(self) -> dict[str, Any]:
         return {HEADER: {**asdict(self), "met": list(self.met)}}

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any, Final, Protocol, TypeVar
 
 import structlog
+from celery import states
 from celery.exceptions import Ignore, Reject
 
 from limpet.errors import (
@@ -21,6 +22,7 @@ from limpet.names import RENDER, SCRAPE, SCRAPE_MANY
 from limpet.settings import settings
 from tasks import idempotency, webhook
 from tasks.app import CheckedTask
+from tasks.backend import passed_on
 from tasks.blame import unexpected
 from tasks.interruption import Interrupted, Leaving
 from tasks.retry import History
@@ -56,20 +58,34 @@ class JobTask(CheckedTask):
     def later(self, history: History, seconds: float) -> Exception:
         """Send the job anew, to run in so many *seconds*; return what ends this run."""
         headers = history.headers()
+        passed_on(str(self.request.id))
         try:
             return self.retry(countdown=seconds, headers=headers, throw=False)
         except Reject:
             # Celery would drop the job. It goes back to where it was taken from.
             return Reject("cannot reach the broker", requeue=True)
 
-    def dropped(self, request: Any, *, reason: str) -> None:
+    def done_elsewhere(self) -> bool:
+        """Whether a copy of this job has succeeded.
+
+        A worker that dies between sending a job anew and acknowledging it leaves two,
+        and so does one that was frozen until another one had taken its job.
+        """
+        result = self.AsyncResult(str(self.request.id))
+        return bool(result.state == states.SUCCESS)
+
+    def dropped(
+        self, request: Any, *, reason: str, headers: dict[str, Any] | None
+    ) -> None:
         """Tell of a job that was cancelled or has expired before it could begin.
 
-        *request* is the worker's, not a run's. Does not raise: it is dropped anyway.
+        *request* is the worker's, not a run's, *headers* those of its message. Does not
+        raise: it is dropped anyway.
         """
         try:
             job = KINDS[str(self.name)].parse(request.args, request.kwargs)
-            _tell_failed(str(request.id), str(self.name), job, reason)
+            again = History.of(headers).again
+            _tell_failed(str(request.id), str(self.name), job, reason, again)
         except InvalidJob:
             return  # nobody was promised anything
         except StoreUnavailable as error:
@@ -169,6 +185,9 @@ class _Held:
         self._run: Run | None = None
 
     def run(self, make: Callable[[Any, History], Run]) -> dict[str, Any]:
+        # Celery looks when a message comes again, and not when it was sent anew.
+        if self._task.request.retries and self._task.done_elsewhere():
+            raise self.leave()
         key = self._job.idempotency_key
         if key is not None:
             asked = self._job.model_dump(mode="json", by_alias=True, exclude_unset=True)
@@ -222,6 +241,11 @@ class _Held:
         log.info("job_given_back", task_id=self._id)
         return Reject(str(why), requeue=True)
 
+    def leave(self) -> Exception:
+        """Leave a job as it is, which another copy has done."""
+        log.info("job_done_elsewhere", task_id=self._id)
+        return Ignore()
+
     def cancel(self, reason: str) -> Exception:
         """End a job that was revoked as Celery ends one that has not begun."""
         log.info("job_cancelled", task_id=self._id)
@@ -238,7 +262,12 @@ class _Held:
 
     def _done(self, run: Run, result: dict[str, Any]) -> dict[str, Any]:
         summary = run.summary(result)
-        ended = webhook.Ended(self._job.pool, self._task.name, summary=summary)
+        ended = webhook.Ended(
+            self._job.pool,
+            self._task.name,
+            summary=summary,
+            again=self._history.again,
+        )
         webhook.announce(self._id, self._job.webhook, ended)
         if self._job.idempotency_key is not None:
             key = self._job.idempotency_key
@@ -246,11 +275,14 @@ class _Held:
         return result
 
     def _failed(self, reason: str) -> None:
-        _tell_failed(self._id, self._task.name, self._job, reason)
+        again = self._history.again
+        _tell_failed(self._id, self._task.name, self._job, reason, again)
 
 
-def _tell_failed(job_id: str, task: str, job: SessionJob, reason: str) -> None:
-    ended = webhook.Ended(job.pool, task, error=reason)
+def _tell_failed(
+    job_id: str, task: str, job: SessionJob, reason: str, again: str
+) -> None:
+    ended = webhook.Ended(job.pool, task, error=reason, again=again)
     webhook.announce(job_id, job.webhook, ended)
     if job.idempotency_key is not None:
         idempotency.release(job.pool, job.idempotency_key, job_id)

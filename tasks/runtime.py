@@ -15,15 +15,21 @@ import structlog
 from extraction import Crew
 from limpet import database
 from limpet.connection import session_redis
-from limpet.errors import StoreUnavailable
+from limpet.errors import ConfigurationError, StoreUnavailable
 from limpet.sealing import Sealer
 from limpet.settings import settings
 from politeness import DomainLimits, open_limits
 from politeness.store import RobotsStore
 from proxies import tables
 from results import open_artifacts
-from sessions import Cleaner, SessionManager, open_pool, open_proxies
-from sessions.store import SessionStore, pool_names
+from sessions import (
+    Cleaner,
+    SessionManager,
+    open_pool,
+    open_proxies,
+    open_store,
+)
+from sessions.store import pool_names
 from tasks.blocks import Blocks
 from tasks.fetching import Fetcher, fetcher_of
 from tasks.guard import Guard
@@ -47,7 +53,7 @@ def manager(pool: str) -> SessionManager:
 
 def cleaner(pool: str, going: Callable[[], bool]) -> Cleaner:
     """Return what cleans *pool* up while *going* says so."""
-    store = SessionStore(session_redis(settings()), pool)
+    store = open_store(session_redis(settings()), pool, settings())
     return Cleaner(manager(pool), store, going)
 
 
@@ -126,6 +132,10 @@ def _fill(pool: str) -> bool:
         return False
     proxies = open_proxies(session_redis(settings()), pool, settings())
     proxies.publish(records)
+    try:
+        proxies.require_proxies()
+    except ConfigurationError as error:
+        log.error("shard_without_proxies", pool=pool, reason=str(error))  # noqa: TRY400 - no stack
     return bool(records) or proxies.direct
 
 

@@ -97,7 +97,7 @@ class _Run:
             try:
                 page = self._visits.fetch(lease, request)
             except Exception as error:
-                used = isinstance(error, FetchError)
+                used = isinstance(error, FetchError) or self._visits.sent
                 self._visits.failed(lease, request, error)
                 raise
             used = True

@@ -107,7 +107,7 @@ class _Run:
     @property
     def history(self) -> History:
         """What the job has met since its last page."""
-        return History.of(None) if self._ledger.grown else self._history
+        return self._history.anew() if self._ledger.grown else self._history
 
     def result(self) -> dict[str, Any]:
         self._ledger.load()

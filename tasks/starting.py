@@ -25,6 +25,7 @@ class EventletPool:
 # Celery imports a pool before it tells which one it is: where that is not installed,
 # the end would be a traceback.
 ALIASES.update(
+    threads="tasks.threads:TaskPool",
     gevent=f"{__name__}:{GeventPool.__name__}",
     eventlet=f"{__name__}:{EventletPool.__name__}",
 )

@@ -1,6 +1,8 @@
 """The way of one job to its pages: leases, limits, robots.txt, fetches, verdicts."""
 
+import math
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
@@ -8,6 +10,7 @@ import structlog
 
 from limpet.errors import (
     Blame,
+    DomainBusy,
     FetchError,
     LeaseLost,
     LimpetError,
@@ -18,12 +21,12 @@ from limpet.jobs import FetchJob, SessionJob
 from limpet.jobs.fetch import pairs
 from limpet.settings import settings
 from politeness import Slot
-from proxies import Outcome, Selection
-from proxies.selection import where
-from sessions import Lease, SessionPolicy, Sticky
+from proxies import Outcome
+from sessions import Lease
+from sessions.manager import LEASE_MARGIN
 from sessions.operation import Tally
 from sessions.state import StatePatch
-from tasks import robots, runtime
+from tasks import choice, deadline, robots, runtime
 from tasks.blame import outcome
 from tasks.blocks import domain_of
 from tasks.fetching import Request
@@ -50,8 +53,8 @@ class Visits:
         self._history = history
         self._manager = runtime.manager(job.pool)
         self._fetcher = runtime.fetcher()
-        self._policy = _policy(job, self._manager.policy)
-        self._selection = _selection(job, self._manager.selection)
+        self._policy = choice.policy(job, self._manager.policy)
+        self._selection = choice.selection(job, self._manager.selection)
         self.timeout = asked.timeout
         self._asked = asked
         #: Proxies, and URLs at which they met what may be the site's fault.
@@ -59,6 +62,8 @@ class Visits:
         self.proxy = ""
         self.ms = 0
         self.sent = False
+        #: Until when the lease holds at least, by this process's clock.
+        self._until = 0.0
 
     @property
     def hold(self) -> float:
@@ -105,13 +110,17 @@ class Visits:
             RobotsRefused: the site does not want it to be.
             AddressRefused: it redirects to where no job may go.
             DomainBusy: not now.
+            LeaseLost: it might end before an answer; nothing was asked for.
         """
         self.sent = False
         start = time.monotonic()
         try:
             if self._job.robots:
-                self._ask_robots(lease, request)
+                self._outlast(lease)
+                self._ask_robots(lease, request, request.address)
+                request = replace(request, allow=self._allow(lease, request))
                 start = time.monotonic()
+            self._outlast(lease)
             try:
                 page = self._fetcher.fetch(lease, request)
             except (FetchError, WorkerExhausted) as error:
@@ -127,7 +136,10 @@ class Visits:
     ) -> tuple[Lease, int | None]:
         """Hold the lease for *hold* seconds; see `SessionManager.progress`."""
         patch: StatePatch = {"cookies": self._fetcher.cookies(lease)}
-        return self._manager.progress(lease, tally, hold=hold, more=more, patch=patch)
+        until = time.monotonic() + hold + LEASE_MARGIN
+        held = self._manager.progress(lease, tally, hold=hold, more=more, patch=patch)
+        self._until = until
+        return held
 
     def release(self, lease: Lease, page: Page) -> bool:
         """End the lease after *page*; return whether the session is still there.
@@ -194,19 +206,44 @@ class Visits:
         return gone and not lease.temporary
 
     def _acquire(self, request: Request, hold: float) -> Lease:
-        return self._manager.acquire(
+        until = time.monotonic() + hold + LEASE_MARGIN
+        lease = self._manager.acquire(
             self._job.session,
             hold=hold,
             policy=self._policy,
             selection=self._selection,
             domain=domain_of(request.url),
         )
+        self._until = until
+        return lease
 
-    def _ask_robots(self, lease: Lease, request: Request) -> None:
+    def _outlast(self, lease: Lease) -> None:
+        # A process that was stopped goes on as if no time had passed, while the session
+        # is somebody else's: what it brings is refused, but the site would see it.
+        if time.monotonic() + self.timeout > self._until:
+            raise LeaseLost(lease.pool, lease.session)
+
+    def _ask_robots(
+        self, lease: Lease, request: Request, url: str, *, within: float = math.inf
+    ) -> None:
         agents = (v for k, v in request.headers.items() if k.lower() == "user-agent")
+        timeout = min(self.timeout, within)
+        fetch = robots.through(self._fetcher, lease, timeout=timeout)
+        runtime.robots().check(url, fetch, user_agent=next(agents, None))
 
-        fetch = robots.through(self._fetcher, lease, timeout=self.timeout)
-        runtime.robots().check(request.address, fetch, user_agent=next(agents, None))
+    def _allow(self, lease: Lease, request: Request) -> Callable[[str], None]:
+        def allow(url: str) -> None:
+            # It has answered: what was asked for may have been done.
+            self.sent = True
+            try:
+                left = getattr(deadline.current.get(None), "left", math.inf)
+                self._ask_robots(lease, request, url, within=left)
+            except DomainBusy:
+                # Who waits for a site starts over, which is not for everything.
+                what = "another job is fetching the robots.txt"
+                raise FetchError(Blame.TARGET, "robots", what) from None
+
+        return allow
 
     def _verdict(
         self, lease: Lease, request: Request, error: FetchError
@@ -261,20 +298,3 @@ def asked_by(job: FetchJob) -> Request:
         max_redirects=job.max_redirects,
         blocks=job.blocks,
     )
-
-
-def _policy(job: SessionJob, base: SessionPolicy) -> SessionPolicy:
-    asked: dict[str, Any] = {
-        "idle_ttl": job.ttl,
-        "max_requests": job.max_requests,
-        "sticky": job.sticky and Sticky(job.sticky),
-    }
-    given = {name: value for name, value in asked.items() if value is not None}
-    return replace(base, **given) if given else base
-
-
-def _selection(job: SessionJob, base: Selection) -> Selection:
-    if not (job.country or job.tags or job.strategy):
-        return base
-    labels = where(country=job.country or "", tags=job.tags)
-    return Selection(job.strategy or base.strategy, labels)

@@ -58,12 +58,14 @@ class Ended:
     """How a job of *task* ended: *error* in words, or none.
 
     *summary* has counts and the like as JSON values; what is over 64 KB is left out.
+    *again* is that of its history: an end of its own, for a job that was sent anew.
     """
 
     pool: str
     task: str
     error: str | None = None
     summary: dict[str, Any] | None = None
+    again: str = ""
 
 
 def check(hook: Hook | None) -> None:
@@ -84,16 +86,17 @@ def check(hook: Hook | None) -> None:
         raise InvalidJob(f"webhook: url: {error}") from None
 
 
-def delivery_id(job_id: str) -> str:
+def delivery_id(job_id: str, again: str = "") -> str:
     """Return the id under which a job's webhook is delivered, always the same."""
-    return str(uuid.uuid5(_NAMESPACE, job_id))
+    return str(uuid.uuid5(_NAMESPACE, f"{job_id}/{again}" if again else job_id))
 
 
 def announce(job_id: str, hook: Hook | None, ended: Ended) -> str | None:
     """Put the webhook of a job that is over into the queue; return its delivery id.
 
     For a job that is done and for one that has failed for good; `None` when its
-    receiver did not ask for that. A job that runs twice is announced once.
+    receiver did not ask for that. A job that runs twice is announced once; one that
+    had ended and was sent anew, once for each time.
 
     Raises:
         StoreUnavailable: Redis or the broker did not answer; to be called again.
@@ -101,7 +104,7 @@ def announce(job_id: str, hook: Hook | None, ended: Ended) -> str | None:
     event = "completed" if ended.error is None else "failed"
     if hook is None or event not in hook.events:
         return None
-    delivery = Delivery(delivery_id(job_id), _host(hook.url))
+    delivery = Delivery(delivery_id(job_id, ended.again), _host(hook.url))
     _enqueue(delivery, hook.url, _body(job_id, event, ended), ended.pool)
     return delivery.id
 
@@ -238,7 +241,7 @@ def _sender() -> Sender:
 
 def _body(job_id: str, event: str, ended: Ended) -> str:
     about = {
-        "delivery": delivery_id(job_id),
+        "delivery": delivery_id(job_id, ended.again),
         "event": event,
         "job": job_id,
         "task": ended.task,

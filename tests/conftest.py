@@ -3,17 +3,14 @@
 import os
 import socket
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import hypothesis
 import pytest
-from celery import Celery
 from redis import Redis
 
 from lab import Lab
@@ -25,15 +22,17 @@ from proxies import HealthPolicy, Proxy, ProxyPool, ProxyRecord, Selection
 from proxies.store import ProxyStore
 from sessions import SessionManager, SessionPolicy
 from sessions.store import SessionStore
+from tests.stack import Stack
 from tests.warm import Warm
 
 # No deadline: the machine may be busy. Properties are about facts, not about speed.
 hypothesis.settings.register_profile("limpet", deadline=None)
 hypothesis.settings.load_profile("limpet")
 
-ROOT = Path(__file__).resolve().parent.parent
-
 Eventually = Callable[..., None]
+
+#: Folders with files that take a minute and more, most of which is waiting.
+_LONG = frozenset({"browser", "chaos", "integration", "upkeep"})
 
 
 def _free_port() -> int:
@@ -53,7 +52,7 @@ def free_port() -> Callable[[], int]:
 def eventually() -> Eventually:
     """Wait until a condition holds; fail after a deadline in seconds."""
 
-    def wait(holds: Callable[[], bool], *, within: float = 10) -> None:
+    def wait(holds: Callable[[], bool], *, within: float = 30) -> None:
         deadline = time.monotonic() + within
         while not holds():
             assert time.monotonic() < deadline, f"still not so after {within} s"
@@ -166,106 +165,24 @@ def browser_module() -> str:
     pytest.skip("curl_cffi is not installed")
 
 
-def _stop(process: subprocess.Popen[str]) -> None:
-    process.terminate()
-    try:
-        process.wait(20)
-    except subprocess.TimeoutExpired:
-        # Flower 2.2 may hang when it is told to stop while it is still starting.
-        process.kill()
-        process.wait()
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # Else, where files are shared out, the last one may be one of minutes, for which
+    # all others wait. The order within is left as it is: by chance.
+    items.sort(key=lambda item: item.path.parent.name not in _LONG)
 
 
-class Stack:
-    """Processes of ours on a Redis and a state folder of their own."""
-
-    def __init__(self, redis_port: int, folder: Path, warm: Warm) -> None:
-        self._warm = warm
-        self.redis_url = f"redis://127.0.0.1:{redis_port}/1"
-        self.broker_url = f"redis://127.0.0.1:{redis_port}/0"
-        self.folder = folder
-        self.environment = {
-            **{k: v for k, v in os.environ.items() if not k.startswith("LIMPET_")},
-            "LIMPET_REDIS_URL": self.redis_url,
-            "CELERY_BROKER_URL": self.broker_url,
-            "LIMPET_STATE_DIR": str(folder),
-            "LIMPET_ENV_FILE": os.devnull,
-            # Where the lab is.
-            "LIMPET_ALLOW_PRIVATE_HOSTS": "127.0.0.0/8",
-            "PYTHONPATH": str(ROOT),
-            "COLUMNS": "200",
-        }
-        self._open = ExitStack()
-
-    def run(
-        self, *arguments: str, stdin: str = "", **environment: str
-    ) -> subprocess.CompletedProcess[str]:
-        """Run ``python …`` to its end."""
-        return subprocess.run(
-            [sys.executable, *arguments],
-            env={**self.environment, **environment},
-            cwd=ROOT,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-
-    def manage(
-        self, *arguments: str, stdin: str = "", **environment: str
-    ) -> subprocess.CompletedProcess[str]:
-        """Run ``python manage.py …`` to its end, in a process that `Warm` forks."""
-        return self._warm.run(
-            ["manage.py", *arguments],
-            stdin=stdin,
-            env={**self.environment, **environment},
-        )
-
-    def celery(
-        self, *arguments: str, log: str, **environment: str
-    ) -> subprocess.Popen[str]:
-        """Start ``celery -A tasks …``; its output goes to *log* in the folder."""
-        celery = str(Path(sys.executable).parent / "celery")
-        return self.python(celery, "-A", "tasks", *arguments, log=log, **environment)
-
-    def python(
-        self, *arguments: str, log: str, **environment: str
-    ) -> subprocess.Popen[str]:
-        """Start ``python …``; its output goes to *log* in the folder."""
-        file = self._open.enter_context(self.log(log).open("w"))
-        process = subprocess.Popen(
-            [sys.executable, *arguments],
-            env={**self.environment, **environment},
-            cwd=ROOT,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        self._open.callback(_stop, process)
-        return process
-
-    def worker(
-        self, name: str = "worker", *options: str, **environment: str
-    ) -> subprocess.Popen[str]:
-        """Start a worker and wait until it answers."""
-        quiet = ("--without-gossip", "--without-mingle", "-n", f"{name}@test")
-        process = self.celery("worker", *quiet, *options, log=name, **environment)
-        deadline = time.monotonic() + 30
-        while not self.app().control.ping(destination=[f"{name}@test"], timeout=0.3):
-            assert process.poll() is None, self.log(name).read_text()
-            assert time.monotonic() < deadline, self.log(name).read_text()
-        return process
-
-    def app(self) -> Celery:
-        """Return a plain Celery app, as any other program has."""
-        return Celery(broker=self.broker_url, backend=self.broker_url)
-
-    def log(self, name: str) -> Path:
-        return self.folder / f"{name}.log"
-
-    def close(self) -> None:
-        self._open.close()
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show of a failed test what its processes have said last."""
+    report = yield
+    given = getattr(item, "funcargs", {}).values() if report.failed else ()
+    for stack in given:
+        if isinstance(stack, Stack):
+            report.sections += stack.said()
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
     "name",
     [
         *("engine", "memory", "reap", "peers", "hostile", "loss", "noop", "jobs"),
-        *("flower", "render"),
+        *("flower", "render", "shards"),
     ],
 )
 def test_every_bench_can_be_quick_and_give_json(name: str) -> None:

@@ -1,6 +1,8 @@
 """docker-compose.yml beside .env.example, the queues and the settings; no engine."""
 
+import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -107,3 +109,58 @@ def test_one_service_builds_each_image(services: dict[str, Any]) -> None:
     built = [one["image"] for one in services.values() if "build" in one]
 
     assert sorted(built) == ["limpet-lab", "limpet-render", "limpet-worker"]
+
+
+def test_prometheus_reads_what_is_mounted_and_asks_a_service_that_is_there(
+    services: dict[str, Any],
+) -> None:
+    prometheus = services["prometheus"]
+    [told] = [one for one in prometheus["command"] if "--config.file=" in one]
+    file = _mounted(prometheus, told.partition("=")[2])
+    config = _yaml(file)
+    [scrape] = config["scrape_configs"]
+    [asked] = scrape["static_configs"]
+
+    assert asked["targets"]
+    for target in asked["targets"]:
+        assert _reached(target, services, prometheus), target
+    assert all((file.parent / name).is_file() for name in config["rule_files"])
+
+
+def test_grafana_finds_its_prometheus_and_its_dashboard(
+    services: dict[str, Any],
+) -> None:
+    grafana = services["grafana"]
+    provisioning = _mounted(grafana, "/etc/grafana/provisioning")
+    [sources] = [_yaml(one) for one in (provisioning / "datasources").iterdir()]
+    [boards] = [_yaml(one) for one in (provisioning / "dashboards").iterdir()]
+    [source], [provider] = sources["datasources"], boards["providers"]
+    folder = _mounted(grafana, provider["options"]["path"])
+
+    assert _reached(source["url"].removeprefix("http://"), services, grafana)
+    # Grafana takes each such file in the folder for a dashboard.
+    [board] = [json.loads(one.read_text("utf-8")) for one in folder.rglob("*.json")]
+    [asked] = [
+        one for one in board["templating"]["list"] if one["type"] == "datasource"
+    ]
+    # A choice of that type, which begins with the default one.
+    assert (asked["query"], True) == (source["type"], source["isDefault"])
+
+
+def _yaml(file: Path) -> Any:
+    return yaml.safe_load(file.read_text("utf-8"))
+
+
+def _mounted(service: dict[str, Any], place: str) -> Path:
+    """Return what a service has in a *place*: by the nearest of the mounts around."""
+    binds = [one.split(":")[:2] for one in service["volumes"] if one.startswith("./")]
+    around: dict[Path, str] = {Path(target): source for source, target in binds}
+    nearest = max(target for target in around if Path(place).is_relative_to(target))
+    return ROOT / around[nearest] / Path(place).relative_to(nearest)
+
+
+def _reached(target: str, services: dict[str, Any], asking: dict[str, Any]) -> bool:
+    """Whether *asking* can reach *target*, a service and a port that it listens on."""
+    name, port = target.split(":")
+    ports = [one.rpartition(":")[2] for one in services[name]["ports"]]
+    return bool(port in ports and {*services[name]["networks"]} & {*asking["networks"]})

@@ -36,6 +36,8 @@ def test_a_sound_job_is_accepted(job: dict[str, Any]) -> None:
         ({"url": "http://S3cret..example/"}, "url: must be an http://"),
         ({"url": "http://S3cret" + "x" * 64 + ".example/"}, "url: must be"),
         ({"url": "http://S3cret" + ".x" * 130}, "url: must be"),
+        ({"url": "http://S3cret%2fb.example/"}, "url: must be an http://"),
+        ({"url": "http://S3cret%00b.example/"}, "url: must be an http://"),
         ({"url": "http://me:S3cret@h/"}, "url: must not carry a user name or password"),
         ({"url": "http://h/" + "x" * 9000}, "url: .*8192"),
         (

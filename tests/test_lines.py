@@ -3,9 +3,12 @@
 import gc
 import os
 import socket
+import sys
 import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -13,6 +16,7 @@ from redis import Redis
 from redis.exceptions import ResponseError
 
 from limpet import lines
+from limpet.connection import connect
 
 
 @pytest.fixture
@@ -34,6 +38,30 @@ def test_a_reply_comes_back_and_an_error_is_raised(
         lines.send(client, ["NOSUCH"])
     # What follows an error has its own reply.
     assert lines.send(client, ["ECHO", "next"]) == b"next"
+
+
+def test_what_is_interrupted_before_its_reply_leaves_none_behind(
+    client_of: Callable[..., Redis],
+) -> None:
+    client = client_of()
+    lines.send(client, ["ECHO", "warm"])
+
+    def interrupt(frame: FrameType, event: str, _arg: object) -> Any:
+        """Raise as a time limit does: between any two lines, here after the first."""
+        if frame.f_code is not lines.talk.__code__:
+            return None
+        if event == "line" and "replies" in frame.f_locals:
+            raise InterruptedError
+        return interrupt
+
+    sys.settrace(interrupt)
+    try:
+        with pytest.raises(InterruptedError):
+            lines.send(client, ["ECHO", "first"])
+    finally:
+        sys.settrace(None)
+
+    assert lines.send(client, ["ECHO", "second"]) == b"second"
 
 
 def test_one_connection_is_enough_for_one_caller(
@@ -71,6 +99,47 @@ def test_other_commands_of_the_client_find_connections(
     pipe.watch("key")  # keeps a connection
     assert client.ping()
     pipe.reset()
+
+
+def test_threads_that_are_first_at_the_same_time_lose_no_connection(
+    client_of: Callable[..., Redis],
+) -> None:
+    start = Barrier(8)
+
+    def use(client: Redis) -> Any:
+        start.wait(30)
+        return lines.send(client, ["CLIENT", "ID"])
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as threads:
+            for _ in range(40):
+                client: Any = client_of(client_name="first", max_connections=16)
+                list(threads.map(use, [client] * 8))
+
+                kept = lines._idle(client.connection_pool)
+                assert len(kept) == client.connection_pool._created_connections
+                client.close()
+    finally:
+        sys.setswitchinterval(before)
+
+
+def test_as_many_threads_as_a_worker_may_have_find_connections(
+    redis_port: int,
+) -> None:
+    client = connect(f"redis://127.0.0.1:{redis_port}/1")
+    most = 200
+    start = Barrier(most)
+
+    def use(_number: int) -> None:
+        start.wait(30)
+        for _ in range(5):
+            lines.send(client, ["EVAL", "for n = 1, 20000 do end", 0])
+            client.ping()
+
+    with ThreadPoolExecutor(most) as threads:
+        list(threads.map(use, range(most)))
 
 
 def test_a_connection_that_the_server_has_closed_is_made_anew(

@@ -97,6 +97,12 @@ def test_keys_come_from_the_setting() -> None:
     assert not Sealer.of(Settings(state_keys=None)).active
 
 
+@pytest.mark.parametrize("text", [",", " , "])
+def test_a_setting_without_a_key_in_it_does_not_leave_secrets_plain(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="LIMPET_STATE_KEYS: there is no key"):
+        Sealer.of(Settings(state_keys=SecretStr(text)))
+
+
 @pytest.mark.parametrize(
     "key",
     ["S3cret", "S3crét", NEW[:-4], NEW + OLD, f"{NEW};{OLD}"],

@@ -93,7 +93,8 @@ def test_a_value_out_of_bounds_names_its_variable(
 @pytest.mark.parametrize(
     ("variable", "value", "says"),
     [
-        ("LIMPET_DIRECT_POOLS", "A B", "names of pools, separated by commas"),
+        ("LIMPET_DIRECT_POOLS", "A B", r"names of pools.* Default: unset\)$"),
+        ("LIMPET_ROBOTS_USER_AGENT", "\xe9", r"1 to 256 .* Default: unset\)$"),
         ("LIMPET_PROXY_STRATEGY", "Round robin", "1 to 32 of the characters a-z 0-9 _"),
         ("LIMPET_USER_AGENT", "\xe9t\xe9", "1 to 256 characters of ASCII"),
     ],

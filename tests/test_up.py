@@ -15,7 +15,7 @@ from limpet.services import services
 from limpet.settings import Settings
 
 if TYPE_CHECKING:
-    from tests.conftest import Stack
+    from tests.stack import Stack
 
 ROOT = Path(__file__).resolve().parent.parent
 

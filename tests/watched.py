@@ -10,6 +10,16 @@ from redis.exceptions import RedisError
 from limpet.embedded import server_binary
 
 
+def copied(master_port: int, replica_port: int) -> bool:
+    """Whether the replica has been told of all that the master has done.
+
+    WAIT does not say it: it speaks of what its own connection wrote.
+    """
+    with Redis(port=master_port) as master, Redis(port=replica_port) as replica:
+        told = master.info("replication")["master_repl_offset"]
+        return bool(replica.info("replication")["slave_repl_offset"] >= told)
+
+
 class Watched:
     """A master, a replica, and a Sentinel that watches them."""
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
+from uuid import uuid4
 
 from celery import Celery
 from celery.backends.base import BaseKeyValueStoreBackend
@@ -16,7 +17,7 @@ from kombu import Connection
 from kombu.exceptions import OperationalError
 
 from limpet.errors import ConfigurationError, StoreUnavailable
-from limpet.names import SCRAPE_QUEUE
+from limpet.names import HISTORY_HEADER, SCRAPE_QUEUE
 from limpet.urls import check_broker, check_results
 
 #: Seconds after which a broker or a backend is taken for frozen, or dialled in vain.
@@ -36,7 +37,10 @@ _NO_RESULTS: Final = "cannot reach the result backend"
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A job as it is sent; *group* is the batch it belongs to."""
+    """A job as it is sent; *group* is the batch it belongs to.
+
+    One that had ended, and is sent *again*, is told of anew when it ends.
+    """
 
     task: str
     id: str
@@ -46,6 +50,11 @@ class Letter:
     args: Sequence[Any] = ()
     group: str | None = None
     group_index: int | None = None
+    again: bool = False
+
+
+def _again() -> dict[str, Any]:
+    return {HISTORY_HEADER: {"again": uuid4().hex[:12]}}
 
 
 @contextmanager
@@ -127,6 +136,7 @@ class Line:
                     priority=one.priority,
                     group_id=one.group,
                     group_index=one.group_index,
+                    headers=_again() if one.again else None,
                     producer=producer,
                     # What pages such as Flower's show; arguments may be secret.
                     argsrepr="()",

@@ -122,7 +122,7 @@ def send(
         raise InvalidJob("batch_id: is that of a batch with other URLs or sessions")
     if not known:
         line.save_batch(batch, names)
-    wanted = _wanted(line, names) if known else set(names)
+    wanted = _wanted(line, names) if known else dict.fromkeys(names, False)
     line.send(
         *(
             Letter(
@@ -132,6 +132,7 @@ def send(
                 priority,
                 group=batch,
                 group_index=index,
+                again=wanted[one.part.id],
             )
             for index, one in enumerate(planned)
             if one.part.id in wanted
@@ -140,17 +141,20 @@ def send(
     return parts
 
 
-def _wanted(line: Line, names: Sequence[str]) -> set[str]:
-    """Return the jobs that are to be sent again; what is known of them is forgotten."""
+def _wanted(line: Line, names: Sequence[str]) -> dict[str, bool]:
+    """Return the jobs that are to be sent, and which of them had ended.
+
+    What is known of those is forgotten.
+    """
     found = line.look(names)
     wanted = {
-        name
+        name: meta["status"] in ENDED
         for name, meta in found.items()
         if meta["status"] not in _HAD
         and not (meta["status"] == "SUCCESS" and not meta["result"]["left"])
     }
     # Else who waits would take the last end for the next one.
-    line.forget([name for name in wanted if found[name]["status"] in ENDED])
+    line.forget([name for name, ended in wanted.items() if ended])
     return wanted
 
 

@@ -73,20 +73,19 @@ def load(
 def remove(
     engine: Engine, *, ids: Sequence[str] = (), before: float | None = None
 ) -> int:
-    """Remove the letters of *ids*, or those from *before* that Unix time.
+    """Remove the letters of *ids*, those from *before* that Unix time, or of both.
 
     Returns how many there were. Raises `StoreUnavailable`.
     """
-    done = 0
+    old = delete(DeadLetterRow)
+    if before is not None:
+        old = old.where(col(DeadLetterRow.at) < _utc(before))
+    chunks = [ids[start : start + _CHUNK] for start in range(0, len(ids), _CHUNK)]
+    queries = [old.where(col(DeadLetterRow.id).in_(some)) for some in chunks]
+    if before is not None and not ids:
+        queries = [old]
     with answering(), Session(engine) as session, session.begin():
-        for start in range(0, len(ids), _CHUNK):
-            some = ids[start : start + _CHUNK]
-            query = delete(DeadLetterRow).where(col(DeadLetterRow.id).in_(some))
-            done += _removed(session, query)
-        if before is not None:
-            query = delete(DeadLetterRow).where(col(DeadLetterRow.at) < _utc(before))
-            done += _removed(session, query)
-    return done
+        return sum(_removed(session, query) for query in queries)
 
 
 def count(engine: Engine) -> dict[str, int]:

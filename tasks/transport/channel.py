@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from kombu.transport import redis as stock
 
+from limpet.lines import send_all
 from limpet.scripts import Script
 from tasks.transport.later import Later
 from tasks.transport.outbox import Return
@@ -156,6 +157,18 @@ class Channel(Later):
         found = self._run(_OVERDUE, self._unacked("sweeps"), args)
         rows = zip(*[iter(found)] * 3, strict=True)
         return [Overdue(tag.decode(), entry, bool(idle)) for tag, entry, idle in rows]
+
+    def sizes(self, queues: Sequence[str]) -> dict[str, int]:
+        """Return how many messages wait in each queue, 0 where there is none such."""
+        steps = self.priority_steps
+        keys = [
+            self._key(self._q_for_pri(one, step)) for one in queues for step in steps
+        ]
+        with self.conn_or_acquire() as client:
+            found = send_all(client, [("LLEN", key) for key in keys])
+        lengths = [one if isinstance(one, int) else 0 for one in found]
+        each = zip(*[iter(lengths)] * len(steps), strict=True)
+        return dict(zip(queues, map(sum, each), strict=True))
 
     def parked(self, most: int) -> Iterator[Parked]:
         """Give out messages that nobody could read, some *most* of them."""

@@ -7,7 +7,7 @@ import pytest
 from lab import Lab
 
 if TYPE_CHECKING:
-    from tests.conftest import Stack
+    from tests.stack import Stack
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def running(stack: "Stack", lab: Lab) -> "Stack":
 def test_an_app_enqueues_by_name_and_gets_the_page(running: "Stack", lab: Lab) -> None:
     job = {"url": f"{lab.site}/shop/user-42/1", "session": "user-42"}
 
-    page = running.app().send_task("scrape", kwargs=job).get(timeout=20)
+    page = running.app().send_task("scrape", kwargs=job).get(timeout=60)
 
     assert (page["status"], page["session"], page["tries"]) == (200, "user-42", 1)
     assert "Limpet shop, page 1" in page["text"]
@@ -38,7 +38,7 @@ def test_a_session_is_one_visitor_on_every_worker(running: "Stack", lab: Lab) ->
     pages = [
         app.send_task(
             "scrape", kwargs={"url": f"{lab.site}/shop/v/{n}", "session": "v"}
-        ).get(timeout=20)
+        ).get(timeout=60)
         for n in range(12)
     ]
 
@@ -58,7 +58,7 @@ def test_a_bad_job_fails_alone_and_says_why(running: "Stack", lab: Lab) -> None:
 
     texts = [str(result.get(timeout=20, propagate=False)) for result in bad]
 
-    assert good.get(timeout=20)["status"] == 200
+    assert good.get(timeout=60)["status"] == 200
     assert texts[0] == "url: must be an http:// or https:// URL with a host"
     assert texts[1].startswith("sesion: there is no such field; did you mean 'session'")
     assert texts[2].startswith("give arguments by name")
@@ -71,14 +71,14 @@ def test_a_text_is_decoded_and_bytes_stay_bytes(running: "Stack", lab: Lab) -> N
     text = app.send_task("scrape", kwargs={"url": f"{lab.site}/charset"})
     data = app.send_task("scrape", kwargs={"url": f"{lab.site}/bytes/3"})
 
-    assert "12 € café" in text.get(timeout=20)["text"]
-    assert data.get(timeout=20)["body_base64"] == "AAAA"
+    assert "12 € café" in text.get(timeout=60)["text"]
+    assert data.get(timeout=60)["body_base64"] == "AAAA"
 
 
 def test_a_result_holds_no_cookie_and_no_credential(running: "Stack", lab: Lab) -> None:
     job = {"url": f"{lab.site}/shop/s/1", "session": "s"}
 
-    page = running.app().send_task("scrape", kwargs=job).get(timeout=20)
+    page = running.app().send_task("scrape", kwargs=job).get(timeout=60)
 
     assert "set-cookie" not in page["headers"]
     assert page["headers"]["content-type"].startswith("text/html")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from lab import Lab
 
 if TYPE_CHECKING:
-    from tests.conftest import Stack
+    from tests.stack import Stack
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text("utf-8")

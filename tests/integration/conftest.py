@@ -11,8 +11,9 @@ from lab import Lab
 from limpet.connection import connect
 from proxies import ProxyPool, ProxyRecord, parse_proxy
 from proxies.store import ProxyStore
-from tests.conftest import Eventually, Stack
+from tests.conftest import Eventually
 from tests.integration.crew import Crew
+from tests.stack import Stack
 from tests.warm import Warm
 
 

@@ -12,7 +12,7 @@ from proxies import ProxyPool, ProxyRecord, parse_proxy
 from proxies.store import ProxyStore
 from sessions import SessionManager
 from sessions.store import SessionStore
-from tests.conftest import Stack
+from tests.stack import Stack
 
 
 class Crew:

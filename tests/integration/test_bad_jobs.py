@@ -9,7 +9,7 @@ from redis import Redis
 from lab import Lab
 
 if TYPE_CHECKING:
-    from tests.conftest import Stack
+    from tests.stack import Stack
 
 Publish = Callable[..., None]
 

@@ -11,7 +11,7 @@ from redis import Redis
 from lab import Lab, Visit
 
 if TYPE_CHECKING:
-    from tests.conftest import Stack
+    from tests.stack import Stack
 
 SESSIONS, PAGES = 20, 10
 
@@ -106,7 +106,7 @@ def test_beat_cleans_up_and_takes_snapshots(
     # A snapshot counts from the one before.
     eventually(lambda: redis.xlen("{default}:m") > 0, within=30)
     job = {"url": f"{lab.site}/whoami", "session": "soon-over"}
-    stack.app().send_task("scrape", kwargs=job).get(timeout=20)
+    stack.app().send_task("scrape", kwargs=job).get(timeout=60)
 
     eventually(lambda: redis.hget("{default}:n", "closed_idle") == b"1", within=20)
     eventually(lambda: redis.xlen("{default}:m") > 1, within=20)
@@ -139,7 +139,7 @@ def test_a_job_is_done_whatever_its_priority(
 
     sent = [app.send_task("scrape", kwargs=job, priority=n) for n in (0, 3, 5, 6, 9)]
 
-    assert [result.get(timeout=20)["status"] for result in sent] == [200] * 5
+    assert [result.get(timeout=60)["status"] for result in sent] == [200] * 5
 
 
 def test_a_redis_that_lost_its_data_is_filled_from_sql(
@@ -148,10 +148,10 @@ def test_a_redis_that_lost_its_data_is_filled_from_sql(
     stack.manage("proxies", "import", "-", stdin=lab.proxies[0].line)
     stack.worker()
     job = {"url": f"{lab.site}/whoami", "session": "s"}
-    first = stack.app().send_task("scrape", kwargs=job).get(timeout=20)
+    first = stack.app().send_task("scrape", kwargs=job).get(timeout=60)
 
     redis.flushdb()
-    second = stack.app().send_task("scrape", kwargs=job).get(timeout=20)
+    second = stack.app().send_task("scrape", kwargs=job).get(timeout=60)
 
     assert (first["proxy"], second["generation"]) == (second["proxy"], 1)
 
@@ -171,4 +171,4 @@ def test_filled_from_sql_a_drained_proxy_still_gets_no_session(
         for _ in range(4)
     ]
 
-    assert {job.get(timeout=20)["proxy"] for job in sent} == {rows[1]["id"]}
+    assert {job.get(timeout=60)["proxy"] for job in sent} == {rows[1]["id"]}

@@ -130,7 +130,7 @@ def test_a_session_that_is_closed_by_hand_stops_its_job(
     eventually(lambda: len(crew.visits("closed")) >= 5)
 
     crew.sessions.close("s")
-    found = job.get(timeout=20)
+    found = job.get(timeout=60)
 
     assert 0 < found["done"] < 400
     assert found["done"] + found["left"] == 400
@@ -175,7 +175,7 @@ def test_a_lease_is_renewed_and_another_job_waits(
     eventually(over, within=30)
 
     assert job.get()["done"] == 30
-    assert other.get(timeout=20)["status"] == 200
+    assert other.get(timeout=60)["status"] == 200
     assert [visit.page for visit in crew.visits("long")] == [*range(30), 99]
     assert len(leases - {0}) >= 3, "each second it is held for longer"
 

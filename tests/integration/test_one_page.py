@@ -37,6 +37,15 @@ def test_a_job_says_how_it_asks(crew: Crew) -> None:
     assert heard["headers"]["accept"] == "a/b"
 
 
+def test_a_redirect_that_is_not_followed_says_where_it_points(crew: Crew) -> None:
+    url = f"{crew.lab.site}/redirect/3"
+
+    page = crew.do("scrape", url=url, max_redirects=0)
+
+    assert (page["status"], page["url"]) == (302, url)
+    assert page["headers"]["location"] == "/redirect/2"
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
 def test_a_body_is_json_or_a_form(crew: Crew, method: str) -> None:
     sent = _echo(crew, method=method, json={"a": ["ä", None]})
@@ -219,6 +228,20 @@ def test_robots_are_obeyed_if_the_job_wants_it(crew: Crew) -> None:
     assert refused.startswith("robots.txt of '127.0.0.1' does not allow this page")
     assert page["text"] == "private"
     assert len(crew.visits("robot")) == 1
+
+
+def test_robots_are_obeyed_where_a_redirect_leads(crew: Crew) -> None:
+    way = f"{crew.lab.site}/redirect-to?url="
+    private, other = f"{way}/private/led", f"{way}{crew.lab.rude}/other"
+
+    refused = crew.do("scrape", url=private, robots=True)
+    # Another site, whose own file has to be fetched in the middle.
+    found = crew.do("scrape_many", urls=[private, other], session="s", robots=True)
+
+    assert refused.startswith("robots.txt of '127.0.0.1' does not allow this page")
+    assert found["pages"][0]["error"] == refused
+    assert (found["pages"][1]["status"], found["pages"][1]["redirects"]) == (200, 1)
+    assert crew.visits("led") == []
 
 
 def test_a_stored_page_is_one_row_and_a_body(crew: Crew) -> None:

@@ -17,8 +17,8 @@ from limpet.client import Limpet
 from limpet.connection import connect
 from limpet.errors import InvalidJob, JobFailed
 from proxies import parse_proxy
-from tests.conftest import ROOT, Stack
 from tests.integration.crew import Crew
+from tests.stack import ROOT, Stack
 from tests.warm import Warm
 
 LOG_IN = [

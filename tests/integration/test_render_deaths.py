@@ -7,8 +7,9 @@ import pytest
 from celery.result import AsyncResult
 
 from lab import Lab
-from tests.conftest import Eventually, Stack
+from tests.conftest import Eventually
 from tests.integration import browsers
+from tests.stack import Stack
 
 #: A browser has to be started again, on a machine that is busy.
 WITHIN = 60

@@ -11,7 +11,8 @@ from requests.cookies import create_cookie as untyped
 from tasks import cookies
 
 create_cookie: Callable[..., Cookie] = untyped
-LATER = int(time.time()) + 1000
+# Tests may begin long after they are collected.
+LATER = int(time.time()) + 86_400
 
 
 def test_cookies_survive_the_round_trip() -> None:
@@ -30,6 +31,19 @@ def test_cookies_survive_the_round_trip() -> None:
     assert {(c.name, c.domain, c.path, c.secure, c.expires) for c in again} == {
         (c.name, c.domain, c.path, c.secure, c.expires) for c in jar
     }
+
+
+def test_letters_that_no_header_has_survive_the_round_trip_beside_a_new_cookie() -> (
+    None
+):
+    kept = {"name": "preis", "value": "9 €", "domain": "s.example", "path": "/"}
+    jar = cookies.to_jar([kept])
+    jar.set_cookie(create_cookie("b", "1", domain="s.example"))
+
+    values = {one["name"]: one["value"] for one in cookies.to_json(jar)}
+
+    assert values == {"preis": "9 €", "b": "1"}
+    assert cookies.header(jar, "http://s.example/").isascii() is False
 
 
 def test_the_shape_is_playwright_s() -> None:
@@ -162,3 +176,16 @@ def test_a_jar_forgets_what_its_owner_wants_forgotten() -> None:
     jar.clear()
 
     assert cookies.to_json(jar) == []
+
+
+@pytest.mark.parametrize("host", ["localhost", "shop", "[::1]", "127.0.0.1"])
+@pytest.mark.parametrize("end", ["Max-Age=0", "Expires=Thu, 01 Jan 1970 00:00:00 GMT"])
+def test_a_host_without_a_dot_can_end_its_cookies_too(host: str, end: str) -> None:
+    url = f"http://{host}:8000/"
+    jar = cookies.to_jar()
+    cookies.take(jar, url, ["a=1", "b=2"])
+    assert cookies.header(jar, url) == "a=1; b=2"
+
+    cookies.take(jar, url, [f"a=; {end}"])
+
+    assert cookies.header(jar, url) == "b=2"

@@ -270,3 +270,13 @@ def test_it_is_chosen_by_its_name() -> None:
     made = fetcher_of(Settings(_env_file=None, fetcher="curl"))
 
     assert isinstance(made, curl.CurlFetcher)
+
+
+def test_a_host_that_libcurl_cannot_name_is_not_the_proxy_s_fault(
+    browser: Fetcher, lab: Lab, lease_of: LeaseOf
+) -> None:
+    lease = lease_of(parse_proxy(lab.proxies[0].line))
+
+    error = failure(browser, lease, "http://a!b.example/?S3cret", 5)
+
+    assert (error.blame, error.kind) == (Blame.TARGET, "url")

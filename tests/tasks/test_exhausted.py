@@ -27,7 +27,7 @@ from tasks.page import Page
 from tasks.retry import may_have_arrived
 
 if TYPE_CHECKING:
-    from tests.conftest import Stack
+    from tests.stack import Stack
 
 LeaseOf = Callable[[Proxy], Lease]
 

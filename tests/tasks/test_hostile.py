@@ -101,6 +101,27 @@ def test_a_broken_answer_is_no_page(
     assert error.blame is (Blame.TARGET if lease.proxy.direct else Blame.UNKNOWN)
 
 
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br"])
+def test_a_packed_body_that_was_cut_off_is_no_page(
+    trusting: Fetcher, lease: Lease, site: str, coding: str
+) -> None:
+    error = failure(trusting, lease, f"{site}/cut-{coding}", 20)
+
+    assert error.kind == "broken"
+    assert error.blame is (Blame.TARGET if lease.proxy.direct else Blame.UNKNOWN)
+
+
+@pytest.mark.parametrize(
+    ("page", "size"), [("gzip-and-more", 5000), ("gzip-of-nothing", 0)]
+)
+def test_a_packed_body_is_whole_with_more_behind_it_and_with_nothing_in_it(
+    trusting: Fetcher, lease: Lease, site: str, page: str, size: int
+) -> None:
+    found = trusting.fetch(lease, Request(f"{site}/{page}", timeout=20))
+
+    assert (len(found.body), found.truncated) == (size, False)
+
+
 @pytest.mark.parametrize("page", ["no-gzip", "no-br"])
 def test_a_body_that_cannot_be_decoded_is_the_target_s_fault(
     trusting: Fetcher, lease: Lease, site: str, page: str

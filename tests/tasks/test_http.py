@@ -129,7 +129,7 @@ def test_redirects_that_lead_nowhere_are_the_target_s_fault(
     assert (caught.value.blame, caught.value.kind) == (Blame.TARGET, kind)
 
 
-@pytest.mark.parametrize("name", ["bracket", "no-label", "long-label"])
+@pytest.mark.parametrize("name", ["bracket", "no-label", "long-label", "escaped-slash"])
 def test_a_redirect_to_no_possible_address_is_the_target_s_fault(
     fetcher: Fetcher, lab: Lab, lease_on: LeaseOn, name: str
 ) -> None:
@@ -152,6 +152,42 @@ def test_a_redirect_with_raw_letters_leads_where_browsers_go(
     page = get(fetcher, lease, f"{lab.rude}/redirect-{name}")
 
     assert page.body.decode() == f"you asked for {path}"
+
+
+@pytest.mark.parametrize("number", [0, 1], ids=["http", "socks5h"])
+def test_early_hints_are_not_the_page(
+    fetcher: Fetcher, lab: Lab, lease_on: LeaseOn, number: int
+) -> None:
+    lease = lease_on(parse_proxy(lab.proxies[number].line))
+
+    page = get(fetcher, lease, f"{lab.rude}/early")
+
+    assert (page.status, page.body) == (200, b"the page")
+
+
+def test_a_protocol_that_nobody_asked_for_is_no_page(
+    fetcher: Fetcher, lab: Lab, lease_on: LeaseOn
+) -> None:
+    lease = lease_on(parse_proxy(lab.proxies[1].line))
+
+    with pytest.raises(FetchError) as caught:
+        get(fetcher, lease, f"{lab.rude}/switched")
+
+    assert (caught.value.blame, caught.value.kind) == (Blame.TARGET, "protocol")
+
+
+def test_a_cookie_of_any_letters_is_sent_as_browsers_send_it(
+    fetcher: Fetcher, lab: Lab, lease_on: LeaseOn
+) -> None:
+    # As a script in a browser sets it.
+    cookie = {"name": "preis", "value": "9 €", "domain": "127.0.0.1", "path": "/"}
+    lease = lease_on(parse_proxy(lab.proxies[0].line))
+    lease = replace(lease, state=replace(lease.state, cookies=[cookie]))
+
+    page = get(fetcher, lease, f"{lab.site}/whoami")
+
+    sent = json.loads(page.body)["headers"]["cookie"]
+    assert sent.encode("latin-1").decode() == "preis=9 €"
 
 
 def test_the_body_of_a_redirect_is_left_behind(

@@ -8,7 +8,7 @@ import pytest
 from redis import Redis
 
 if TYPE_CHECKING:
-    from tests.conftest import Stack
+    from tests.stack import Stack
 
 
 def _claims(broker: Redis) -> int:

@@ -14,7 +14,7 @@ from limpet.errors import InvalidJob
 from limpet.jobs import FetchJob, ScrapeJob, ScrapeManyJob
 
 if TYPE_CHECKING:
-    from tests.conftest import Stack
+    from tests.stack import Stack
 
 Eventually = Callable[..., None]
 
@@ -34,6 +34,14 @@ JSON = st.recursive(
     max_leaves=8,
 )
 
+#: What ends a message: the tasks that are to follow. Drawn as JSON it would take long.
+FOLLOWS: st.SearchStrategy[Any] = st.sampled_from(
+    [
+        *(None, {}, {}, {}, 5, "x", [], [5], {"id": ""}, {"id": 5}, {"headers": 5}),
+        *({"callbacks": 5}, {"errbacks": [5]}, {"chain": [[]]}, {"chord": []}),
+        *({"chain": [{"task": "x"}]}, {"chord": {"task": 5}}),
+    ]
+)
 
 CHECKS = list(HealthCheck)
 PLACE = {"delivery_info": {"exchange": "", "routing_key": "scrape"}}
@@ -96,7 +104,7 @@ def templates(draw: st.DrawFn) -> dict[str, Any] | bytes:
     headers = draw(st.dictionaries(WORDS, JSON, max_size=3))
     headers["task"] = draw(st.sampled_from(["scrape", "scrap", "bench.x"]))
     kwargs = draw(st.dictionaries(WORDS.filter(lambda word: word != "url"), JSON))
-    body = json.dumps([draw(st.just([]) | JSON), kwargs, {}])
+    body = json.dumps([draw(st.just([]) | JSON), kwargs, draw(FOLLOWS)])
     return {
         "body": draw(st.just(body) | st.text(max_size=20) | JSON.map(json.dumps)),
         "content-type": draw(st.sampled_from(["application/json", "text/plain", "x"])),

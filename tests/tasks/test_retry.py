@@ -215,6 +215,8 @@ def test_the_history_travels_in_the_message() -> None:
     history, _ = history.after(StoreUnavailable("cannot reach Redis"), JOB, CONFIG)
 
     assert History.of(history.headers()) == history
+    sent_anew = History.of({HEADER: {"again": "x"}})
+    assert (sent_anew.again, sent_anew.met, sent_anew.anew().again) == ("x", (), "x")
     assert history.headers()[HEADER]["waits"] == 1
 
 

@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 
 from limpet.embedded import server_binary
 from tasks.transport import SentinelTransport
-from tests.watched import Watched
+from tests.watched import Watched, copied
 
 Eventually = Callable[..., None]
 
@@ -67,8 +67,7 @@ def test_messages_are_taken_from_whoever_is_the_master(
     publish(1)
     take(1)
     publish(2)
-    with Redis(port=watched.master_port) as master:
-        master.wait(1, 5000)
+    eventually(lambda: copied(watched.master_port, watched.replica_port))
     watched.master.kill()
     eventually(watched.promoted, within=60)
     take(2)

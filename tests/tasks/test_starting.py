@@ -13,7 +13,7 @@ from tasks.app import App
 from tasks.starting import pool_problem
 
 if TYPE_CHECKING:
-    from tests.conftest import Stack
+    from tests.stack import Stack
 
 
 def test_an_async_task_is_refused_when_it_is_registered() -> None:

@@ -10,7 +10,7 @@ from redis import Redis
 from lab import Lab
 
 if TYPE_CHECKING:
-    from tests.conftest import Stack
+    from tests.stack import Stack
     from tests.webhooks.conftest import Receiver
 
 Eventually = Callable[..., None]

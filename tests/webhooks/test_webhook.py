@@ -11,7 +11,7 @@ from redis import Redis
 from tasks.webhook import delivery_id
 
 if TYPE_CHECKING:
-    from tests.conftest import Stack
+    from tests.stack import Stack
     from tests.webhooks.conftest import Receiver
 
 Eventually = Callable[..., None]
