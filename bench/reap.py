@@ -46,12 +46,19 @@ _TURNS: Final = 4
 _TURN: Final = 0.25
 #: Looks when sessions end, removes them, and counts them off their proxies.
 _BARE: Final = """
+local gone, proxies, counts = {}, {}, {}
 local due = redis.call("ZRANGEBYSCORE", KEYS[1], "-inf", ARGV[1], "LIMIT", 0, ARGV[2])
 for i = 1, #due do
   due[i] = ARGV[3] .. due[i]
   local s = redis.call("HMGET", due[i], "p", "x", "d", "a")
-  redis.call("HINCRBY", ARGV[4] .. s[1], "sessions", "-1")
+  gone[s[1]] = (gone[s[1]] or 0) + 1
 end
+for proxy in pairs(gone) do proxies[#proxies + 1] = proxy end
+local had = #due > 0 and redis.call("HMGET", KEYS[2], unpack(proxies)) or {}
+for i = 1, #had do
+  counts[#counts + 1], counts[#counts + 2] = proxies[i], had[i] - gone[proxies[i]]
+end
+if #due > 0 then redis.call("HSET", KEYS[2], unpack(counts)) end
 if #due > 0 then redis.call("UNLINK", unpack(due)) end
 redis.call("ZREMRANGEBYRANK", KEYS[1], 0, #due - 1)
 return #due
@@ -172,10 +179,10 @@ def _bare(client: Redis) -> float:
     """Remove all expired sessions by the bare script; return the engine's seconds."""
     keys = Keys("reap")
     sha = client.script_load(_BARE)
-    given = (time.time_ns() // 10**6, _BATCH, keys.session(""), keys.live_proxy(""))
+    given = (time.time_ns() // 10**6, _BATCH, keys.session(""))
     client.config_resetstat()
     removed = 0
-    while done := int(client.evalsha(sha, 1, keys.expiry, *given)):
+    while done := int(client.evalsha(sha, 2, keys.expiry, keys.loads, *given)):
         removed += done
     assert removed == _TIMED, f"{removed} sessions were removed"
     return _engine(client)

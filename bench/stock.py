@@ -148,7 +148,7 @@ def fill(
     bound = [proxy.decode() for proxy in pipe.execute() if isinstance(proxy, bytes)]
     for n, proxy in enumerate(bound):
         copies = len(range(_TEMPLATES + n, len(wanted), _TEMPLATES))
-        pipe.hincrby(keys.live_proxy(proxy), "sessions", copies)
+        pipe.hincrby(keys.loads, proxy, copies)
     pipe.zadd(keys.expiry, dict.fromkeys(made, ends))
     for batch in batches(wanted[_TEMPLATES:]):
         for n, name in enumerate(batch):

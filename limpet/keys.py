@@ -28,10 +28,11 @@ key                      type     what, and its fields
                                   result will say of them; expires
 ``{pool}:p:<proxy>``     hash     url, labels (``|country:US|tag:x|``)
 ``{pool}:d:<proxy>``     hash     state, mode, fails, cools, due, probe, inflight,
-                                  sessions, done, lost, faults, success, ema, since,
-                                  weight, cap, ends, plain, version, bytes, and the
-                                  window; tried (ms) and exit (address) once it
-                                  was probed
+                                  done, lost, faults, success, ema, since, weight,
+                                  cap, ends, plain, version, bytes, and the window;
+                                  tried (ms) and exit (address) once it was probed
+``{pool}:ld``            hash     proxy → its sessions, once it has had one; apart from
+                                  the above, so that the clean-up counts many at once
 ``{pool}:u``             zset     usable proxies, all with score 0
 ``{pool}:ix``            hash     indexes in use → 1 ready, 0 being built
 ``{pool}:i:<index>``     zset     usable proxies of one filter and strategy → turn; an
@@ -114,7 +115,7 @@ PERMANENT: Final = re.compile(
     r"^(limpet:(pools|m)|limpet:\{dead\}(:n)?"
     r"|limpet:\{upkeep\}:(beat|sent|r:.+)"
     r"|\{-\}:a[lo]"
-    r"|\{[^}]+\}:(s:.+|x|l|wl|wn|[pd]:.+|u|ix|i:.+|c|n|h|hr|hl|ev|m|sn))$"
+    r"|\{[^}]+\}:(s:.+|x|l|wl|wn|[pd]:.+|ld|u|ix|i:.+|c|n|h|hr|hl|ev|m|sn))$"
 )
 
 
@@ -127,6 +128,7 @@ class Keys:
         self.leases = f"{tag}l"
         self.warm = f"{tag}wl"
         self.warm_next = f"{tag}wn"
+        self.loads = f"{tag}ld"
         self.usable = f"{tag}u"
         self.registry = f"{tag}ix"
         self.cooling = f"{tag}c"

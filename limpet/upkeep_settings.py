@@ -71,7 +71,7 @@ class UpkeepSettings(BaseSettings):
         ge=1,
         le=500,
         validation_alias="SESSION_CLEANUP_BATCH_SIZE",
-        description="Sessions removed in one step; more would stall running jobs.",
+        description="Sessions removed between two looks at the time that is left.",
     )
     session_max_memory_mb: float = Field(
         default=100,

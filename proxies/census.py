@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
-#: Fields of a live proxy that a census looks at.
-FIELDS: Final = ("state", "sessions")
+#: Fields of a live proxy that a census looks at, beside its sessions.
+FIELDS: Final = ("state",)
 _STATES: Final = frozenset({"unknown", "healthy", "degraded", "unhealthy", "dead"})
 #: No proxy has as many sessions.
 _MOST: Final = 2**31

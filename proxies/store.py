@@ -40,7 +40,7 @@ class ProxyStore:
         self._pool = pool
         self._keys = keys = Keys(pool)
         self._where = [keys.static, keys.live, keys.usable, keys.registry]
-        self._where += [keys.indexes, keys.cooling, keys.audit]
+        self._where += [keys.indexes, keys.cooling, keys.audit, keys.loads]
 
     def publish(self, rows: Iterable[Sequence[str | int | float]]) -> int:
         """Make proxies known; return how many were new. Safe to repeat.
@@ -140,15 +140,15 @@ class ProxyStore:
         return [None if url is None else url.decode() for url in found]
 
     def live(self, proxy_ids: Iterable[str]) -> list[dict[str, str]]:
-        """Return the live fields of each proxy, an empty dict where there are none."""
-        try:
-            with self._client.pipeline(transaction=False) as pipe:
-                for proxy_id in proxy_ids:
-                    pipe.hgetall(self._keys.live_proxy(proxy_id))
-                rows = pipe.execute()
-        except STORE_ERRORS as error:
-            raise store_error(error) from None
-        return [{as_text(k): as_text(row[k]) for k in row} for row in rows]
+        """Return the live fields of each proxy, an empty dict where there are none.
+
+        Among them ``sessions``, which Redis has elsewhere.
+        """
+        rows = self._rows(list(proxy_ids), ())
+        for row in rows:
+            if isinstance(row, StoreDamaged):
+                raise row
+        return [row for row in rows if not isinstance(row, StoreDamaged)]
 
     def bans(self, proxy_id: str) -> list[tuple[str, int]]:
         """Return the domains that block the proxy, and until when in ms."""
@@ -178,29 +178,43 @@ class ProxyStore:
     ) -> list[tuple[int, list[dict[str, str] | None]]]:
         """Return of the usable and of the cooling proxies how many, and some of them.
 
-        Up to *most* of each, drawn by lot if there are more, with those *fields*; a
-        proxy that went meanwhile is an empty dict, one that cannot be read `None`.
+        Up to *most* of each, drawn by lot if there are more, with those *fields* and
+        its ``sessions``; a proxy that went meanwhile is an empty dict, one that cannot
+        be read `None`.
         """
         groups = []
-        try:
-            for key in (self._keys.usable, self._keys.cooling):
+        for key in (self._keys.usable, self._keys.cooling):
+            try:
                 with self._client.pipeline(transaction=False) as pipe:
                     pipe.zcard(key)
                     pipe.zrandmember(key, most)
                     number, ids = pipe.execute()
-                groups.append((number, self._some(map(as_text, ids), fields)))
-        except STORE_ERRORS as error:
-            raise store_error(error) from None
+            except STORE_ERRORS as error:
+                raise store_error(error) from None
+            rows = self._rows(list(map(as_text, ids)), fields)
+            read = [None if isinstance(row, StoreDamaged) else row for row in rows]
+            groups.append((number, read))
         return groups
 
-    def _some(
-        self, ids: Iterable[str], fields: Sequence[str]
-    ) -> list[dict[str, str] | None]:
-        with self._client.pipeline(transaction=False) as pipe:
-            for one in ids:
-                pipe.hmget(self._keys.live_proxy(one), list(fields))
-            rows = pipe.execute(raise_on_error=False)
-        return [_row(fields, row) for row in rows]
+    def _rows(
+        self, ids: Sequence[str], fields: Sequence[str]
+    ) -> list[dict[str, str] | StoreDamaged]:
+        """Return those fields of each, or all, and its sessions; or what is damaged."""
+        try:
+            with self._client.pipeline(transaction=False) as pipe:
+                for one in ids:
+                    key = self._keys.live_proxy(one)
+                    pipe.hmget(key, list(fields)) if fields else pipe.hgetall(key)
+                for start in range(0, len(ids), _CHUNK):
+                    pipe.hmget(self._keys.loads, ids[start : start + _CHUNK])
+                found = pipe.execute(raise_on_error=False)
+        except STORE_ERRORS as error:
+            raise store_error(error) from None
+        rows, loads = found[: len(ids)], found[len(ids) :]
+        return [
+            _row(fields, row, loads[n // _CHUNK], n % _CHUNK)
+            for n, row in enumerate(rows)
+        ]
 
     def now_ms(self) -> int:
         """Return the server's time."""
@@ -240,12 +254,15 @@ def _ms(seconds: float) -> int:
 
 
 def _row(
-    fields: Sequence[str], values: list[bytes | None] | Exception
-) -> dict[str, str] | None:
-    """Return what a proxy has of *fields*, `None` if it is no hash."""
-    if isinstance(values, Exception):
-        if isinstance(made := store_error(values), StoreDamaged):
-            return None
-        raise made from None
-    pairs = zip(fields, values, strict=True)
-    return {name: as_text(value) for name, value in pairs if value is not None}
+    fields: Sequence[str], values: Any, loads: Any, at: int
+) -> dict[str, str] | StoreDamaged:
+    for found in (values, loads):
+        if isinstance(found, Exception):
+            if isinstance(made := store_error(found), StoreDamaged):
+                return made
+            raise made from None
+    pairs = (
+        zip(map(str.encode, fields), values, strict=True) if fields else values.items()
+    )
+    row = {as_text(k): as_text(v) for k, v in pairs if v is not None}
+    return row and {**row, "sessions": as_text(loads[at] or b"0")}

@@ -139,15 +139,25 @@ class Expired:
     have records that cannot be read; they are looked at again in an hour.
     """
 
-    idle: int
-    old: int
-    leases: int
-    stuck: tuple[str, ...]
-    more: bool
+    idle: int = 0
+    old: int = 0
+    leases: int = 0
+    stuck: tuple[str, ...] = ()
+    more: bool = False
 
     @property
     def sessions(self) -> int:
         return self.idle + self.old
+
+    def then(self, other: "Expired") -> "Expired":
+        """Return what both steps did, of which *other* is the later one."""
+        return Expired(
+            self.idle + other.idle,
+            self.old + other.old,
+            self.leases + other.leases,
+            self.stuck + other.stuck,
+            other.more,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 -- Fragment: which proxy a session is bound to. Nothing is scanned: a pick looks at the
 -- head of its index, and only bans and full proxies make it look further.
--- Expects: now, live, banned (the domain's hash, or ""), excluded (",id,id," or "").
+-- Expects: now, live, loads, banned (the domain's hash, or ""), excluded (",id,id," or "").
 -- Gives: allowed, candidate, hidden (how many are excluded), index (its name, to be
 -- set), over, held (true once a proxy was passed over since it is full or banned).
 
@@ -24,18 +24,18 @@ end
 local function candidate(proxy)
   if not allowed(proxy) then return nil end
   local d = redis.call("HMGET", live .. proxy, "inflight", "cap", "state", "weight",
-    "ema", "sessions", "ends")
-  local ends, cap = tonumber(d[7]), tonumber(d[2])
+    "ema", "ends")
+  local ends, cap = tonumber(d[6]), tonumber(d[2])
   if ends > 0 and ends <= now then
     over[#over + 1] = proxy
     return nil
   end
-  local p = {inflight = tonumber(d[1]), weight = tonumber(d[4]), ema = tonumber(d[5]),
-    sessions = tonumber(d[6])}
+  local p = {inflight = tonumber(d[1]), weight = tonumber(d[4]), ema = tonumber(d[5])}
   if cap > 0 and p.inflight >= cap then
     held = true
     return nil
   end
+  p.sessions = tonumber(redis.call("HGET", loads, proxy) or 0)
   -- A degraded proxy keeps its sessions and gets a quarter of the new ones.
   p.share = d[3] == "degraded" and 4 or 1
   -- An unknown response time counts as 300 ms, or every pick would try the newcomer.

@@ -1,5 +1,5 @@
 -- Fragment: a lease on a proxy has ended.
--- Expects: now, live, static, and proxies/_health.
+-- Expects: now, live, and proxies/_forget, proxies/_health.
 -- Gives: settle, judged_by, settle_many.
 
 -- Who tried a proxy that is down brings no verdict. That a domain blocks it shows that
@@ -24,10 +24,7 @@ local function settle(proxy, h)
     "ema", "win", "n0", "bytes", "fails", "cools")
   if not f[1] then return end
   local d = {state = f[2], mode = f[3], done = tonumber(f[4])}
-  if d.mode == "removed" and f[1] == "1" and redis.call("HGET", key, "sessions") == "0" then
-    redis.call("UNLINK", key, static .. proxy)
-    return
-  end
+  if d.mode == "removed" and f[1] == "1" and forget(proxy) then return end
   local new = {inflight = f[1] - 1}
   if h.kind == "lost" then redis.call("HINCRBY", key, "lost", 1) end
   if h.kind ~= "lost" then new.done = d.done + 1 end

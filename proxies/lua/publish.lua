@@ -1,7 +1,7 @@
 -- Make a proxy known, or renew what the inventory says of it; its health, its turn and
 -- its sessions are kept. Safe to repeat.
 -- KEYS: 1 static prefix, 2 live prefix, 3 usable, 4 registry, 5 index prefix,
---       6 cooling, 7 audit
+--       6 cooling, 7 audit, 8 sessions of each
 -- ARGV: 1 proxy id, 2 URL, 3 labels, 4 weight, 5 cap, 6 end in ms (both may be zero for
 --       none), 7 mode: "" for everything, draining, evacuating, disabled, or "as it is",
 --       8 a text that says the same URL (it is sealed, and each sealing gives another
@@ -26,7 +26,7 @@ if mode == "as it is" then mode = d[4] ~= "removed" and d[4] or "" end
 if not d[1] then
   -- A small hash is searched from its beginning: what each request needs comes first.
   redis.call("HSET", live .. proxy, "inflight", 0, "version", version, "state", state,
-    "plain", 0, "mode", mode, "ends", ends, "cap", cap, "sessions", 0, "done", 0,
+    "plain", 0, "mode", mode, "ends", ends, "cap", cap, "done", 0,
     "success", 1, "ema", 0, "win", now, "n0", 0, "bytes", 0, "fails", 0, "cools", 0,
     "since", now, "faults", 0, "probe", "", "f0", 0, "due", 0, "n1", 0, "f1", 0,
     "bans", 0, "bans_since", 0)

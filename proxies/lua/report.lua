@@ -1,6 +1,6 @@
 -- Tell how a test of a proxy went that was made outside of any session.
 -- KEYS: 1 static prefix, 2 live prefix, 3 usable, 4 registry, 5 index prefix,
---       6 cooling, 7 audit, 8 counters
+--       6 cooling, 7 audit, 8 sessions of each, 9 counters
 -- ARGV: 1 proxy id, 2 kind, 3 fault, 4 failures that trip, 5 first cool-down ms,
 --       6 luck 0..1, 7 elapsed ms, 8 alpha, 9 window ms, 10 who tried it: the token
 --       of a turn, or "?" for whom a person sent, 11 the address that it left from, or ""
@@ -8,10 +8,12 @@
 --          address now, else 0}
 
 --@include proxies/_clock
-local static, live, usable, registry, indexes, cooling, audit, counters = unpack(KEYS)
+local static, live, usable, registry, indexes, cooling, audit, loads, counters =
+  unpack(KEYS)
 local proxy, kind, fault, most, cooldown, luck, ms, alpha, window, by, exit = unpack(ARGV)
 --@include proxies/_index
 --@include proxies/_health
+--@include proxies/_forget
 --@include proxies/_settle
 --@include proxies/_exit
 

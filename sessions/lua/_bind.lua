@@ -34,7 +34,7 @@ local function create(sid)
   end
   local proxy = pick(plan, sid, "first")
   if not proxy then return nil, none(sid) end
-  redis.call("HINCRBY", live .. proxy, "sessions", 1)
+  redis.call("HINCRBY", loads, proxy, 1)
   redis.call("HINCRBY", counters, "created", 1)
   local ends = now + max_age
   local s = {p = proxy, g = 1, x = math.min(now + ttl, ends), a = ends, t = ttl, n = 0,
@@ -51,7 +51,7 @@ end
 -- Moves the session, whose fields are s, to the proxy; leases are the caller's affair.
 local function move(sid, s, o, proxy, why)
   leave(s.p)
-  redis.call("HINCRBY", live .. proxy, "sessions", 1)
+  redis.call("HINCRBY", loads, proxy, 1)
   redis.call("HINCRBY", counters, "failovers", 1)
   event(sid, "rebound", "from", s.p, "proxy", proxy, "reason", why)
   s.p, s.g = proxy, (s.g or 1) + 1

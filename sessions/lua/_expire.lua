@@ -63,7 +63,7 @@ local function expire(most)
       redis.call("ZREM", warm_next, unpack(gone))
     end
   end
-  for proxy, times in pairs(left) do leave(proxy, times) end
+  leave_all(left)
   count_lives(lives)
   for reason, names in pairs(told) do
     if names.count > 0 then

@@ -39,7 +39,7 @@ if old[1] then remove(sid, old[1], "closed") end
 redis.call("HSET", sessions .. sid, "p", proxy, "d", 0, "k", "",
   "i", redis.call("HINCRBY", counters, "incarnation", 1), unpack(ARGV, 7))
 redis.call("ZADD", expiry, s.x, sid)
-redis.call("HINCRBY", live .. proxy, "sessions", 1)
+redis.call("HINCRBY", loads, proxy, 1)
 if blob ~= "" then
   -- Without a version nobody would look for it.
   if not s.v then redis.call("HSET", sessions .. sid, "v", now) end

@@ -167,7 +167,7 @@ class Scene:
         fields: Any = {"p": one.id, "d": 0, "x": soon, "a": soon, "t": 1, "m": 1}
         self.client.hset(keys.session(EVIL), mapping={**fields, "w": f"http://{EVIL}/"})
         self.client.zadd(keys.expiry, {EVIL: soon})
-        self.client.hincrby(keys.live_proxy(one.id), "sessions", 1)
+        self.client.hincrby(keys.loads, one.id, 1)
         event: Any = {"event": EVIL, "session": EVIL, "proxy": one.id, "reason": EVIL}
         self.client.xadd(keys.audit, event)
         return one

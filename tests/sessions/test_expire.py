@@ -8,6 +8,7 @@ import pytest
 from limpet.keys import Keys
 from proxies import Outcome, ProxyPool, ProxyRecord
 from proxies.store import ProxyStore
+from sessions import SessionManager
 from sessions.store import SessionStore
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def _crowd(client: Any, records: list[ProxyRecord]) -> list[str]:
             fields |= {"x": 9_999_999_999_999, "a": 9_999_999_999_999}
         if number != 9:  # its record is gone
             client.hset(KEYS.session(name), mapping=fields)
-            client.hincrby(KEYS.live_proxy(fields["p"]), "sessions", 1)
+            client.hincrby(KEYS.loads, fields["p"], 1)
         client.zadd(KEYS.expiry, {name: PAST + number})
     return [name.decode() for name in client.zrange(KEYS.expiry, 0, -1)]
 
@@ -78,7 +79,7 @@ def test_what_is_over_leaves_counts_and_figures_and_nothing_else(
     keys = [key(name) for name in names for key in (KEYS.session, KEYS.state)]
     assert [key for key in keys if client.exists(key)] == [KEYS.session("s08")]
     assert not client.exists(KEYS.warm, KEYS.warm_next)
-    live = [client.hget(KEYS.live_proxy(one.id), "sessions") for one in records[:4]]
+    live = client.hmget(KEYS.loads, [one.id for one in records[:4]])
     assert live == [b"1", b"0", b"0", b"0"]
     assert client.hgetall(KEYS.counters) == {
         b"closed_idle": b"7",
@@ -168,9 +169,9 @@ def test_one_that_was_not_forgotten_since_the_cleaner_died_is_found(
 ) -> None:
     lost, used = (record.id for record in records[:2])
     for proxy, sessions in ((lost, 1), (used, 2)):
-        redis.hset(KEYS.live_proxy(proxy), "sessions", sessions)
+        redis.hset(KEYS.loads, proxy, sessions)
         pool.set_mode(proxy, "removed")
-    redis.hset(KEYS.live_proxy(lost), "sessions", 0)
+    redis.hset(KEYS.loads, lost, 0)
 
     found = pool.strangers(lambda ids: set(ids) - {lost, used})
 
@@ -186,7 +187,7 @@ def test_counts_that_are_damaged_keep_no_session_alive(
     _crowd(client, records)
     client.hset(KEYS.counters, "closed_idle", "many")
     client.set(KEYS.lifetimes, "no hash")
-    client.hset(KEYS.live_proxy(records[0].id), "sessions", "some")
+    client.hset(KEYS.loads, records[0].id, "some")
 
     assert SessionStore(client, "default").expire(50) == [0, 12, 7, 3, []]
 
@@ -194,3 +195,48 @@ def test_counts_that_are_damaged_keep_no_session_alive(
     assert client.hget(KEYS.counters, "closed_max_age") == b"3"
     told = [_told(fields) for fields in _events(client)]
     assert sorted(event["reason"] for event in told) == ["idle", "max_age"]
+
+
+def test_counts_that_cannot_be_read_at_all_keep_no_session_alive(
+    server: "Server", records: list[ProxyRecord]
+) -> None:
+    client: Any = server.client
+    _crowd(client, records)
+    client.delete(KEYS.loads)
+    client.set(KEYS.loads, "no hash")
+
+    assert SessionStore(client, "default").expire(50) == [0, 12, 7, 3, []]
+
+    assert client.get(KEYS.loads) == b"no hash"
+    assert client.zrange(KEYS.expiry, 0, -1) == [b"s08"]
+
+
+def test_no_count_stays_of_a_proxy_of_which_nothing_else_is_there(
+    server: "Server", records: list[ProxyRecord]
+) -> None:
+    client: Any = server.client
+    _crowd(client, records)
+    lost, damaged, *rest = (record.id for record in records[:4])
+    client.delete(KEYS.live_proxy(lost), KEYS.live_proxy(damaged))
+    client.set(KEYS.live_proxy(damaged), "no hash")
+    client.hset(KEYS.session("s08"), mapping={"x": PAST, "a": PAST})
+
+    SessionStore(client, "default").expire(50)
+
+    assert sorted(client.hkeys(KEYS.loads)) == sorted(map(str.encode, rest))
+    assert client.get(KEYS.live_proxy(damaged)) == b"no hash"
+
+
+def test_no_script_of_a_batch_takes_long(manager: SessionManager, redis: Any) -> None:
+    for number in range(60):
+        manager.release(manager.acquire(f"s{number}", hold=30))
+        redis.hset(KEYS.session(f"s{number}"), "x", PAST)
+    manager.expire(40)  # so that Redis has the script
+    redis.zadd(KEYS.expiry, {f"s{number}": PAST for number in range(60)})
+    redis.config_resetstat()
+
+    steps = [manager.expire(40) for _ in range(2)]
+
+    assert [(one.sessions, one.more) for one in steps] == [(40, True), (20, False)]
+    # Of at most 25 each: 25, 15, 20.
+    assert redis.info("commandstats")["cmdstat_evalsha"]["calls"] == 3

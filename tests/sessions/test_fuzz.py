@@ -45,6 +45,7 @@ class Picture:
         assert all(found), "a lease is called by what is no token"
         self.tokens = [match.groupdict() for match in found if match]
         self.registry = self._hash(KEYS.registry)
+        self.loads = self._hash(KEYS.loads)
         self.counters = self._hash(KEYS.counters)
 
     def zset(self, key: str) -> dict[str, float]:
@@ -83,6 +84,14 @@ def _shared(row: dict[str, str]) -> bool:
     return "o" in row and int(row["o"].split(":")[2]) > 1
 
 
+def _broken_loads(seen: Picture, bound: Counter[str]) -> Iterator[str]:
+    if strange := seen.loads.keys() - seen.live.keys():
+        yield f"sessions are counted of proxies that are not there: {strange}"
+    for proxy in seen.live:
+        if (load := int(seen.loads.get(proxy, 0))) != bound[proxy]:
+            yield f"{proxy} has {bound[proxy]} sessions, not {load}"
+
+
 def _broken_proxies(seen: Picture) -> Iterator[str]:
     leases = Counter(token["proxy"] for token in seen.tokens)
     bound = Counter(row["p"] for row in seen.sessions.values())
@@ -90,11 +99,10 @@ def _broken_proxies(seen: Picture) -> Iterator[str]:
         yield f"half a proxy: {seen.static.keys() ^ seen.live.keys()}"
     if unknown := (leases | bound).keys() - seen.live.keys():
         yield f"bound to proxies that are not there: {unknown}"
+    yield from _broken_loads(seen, bound)
     for proxy, row in seen.live.items():
         if int(row["inflight"]) != leases[proxy]:
             yield f"{proxy} has {leases[proxy]} leases: {row}"
-        if int(row["sessions"]) != bound[proxy]:
-            yield f"{proxy} has {bound[proxy]} sessions: {row}"
         if row["mode"] == "removed" and not leases[proxy] and not bound[proxy]:
             yield f"{proxy} was not forgotten: {row}"
         if negative := [name for name, value in row.items() if value.startswith("-")]:

@@ -251,7 +251,7 @@ def test_a_session_whose_time_is_over_does_not_keep_its_name(
 
     assert (done.restored, done.kept) == (1, 0)
     assert manager.acquire("s", hold=30).state.user_agent == "file"
-    assert redis.hget(KEYS.live_proxy(proxy), "sessions") == b"1"
+    assert redis.hget(KEYS.loads, proxy) == b"1"
     assert manager.stats().counters[f"closed_{reason}"] == 1
 
 

@@ -59,7 +59,8 @@ PROXY: Final = RECORDS[0].id
 #: Keys, and what each kind of them may be damaged by.
 HASHES: Final = (
     *(BAD.counters, BAD.times, BAD.lifetimes, BAD.session("s0"), BAD.session("s3")),
-    *(BAD.live_proxy(PROXY), BAD.proxy(PROXY), BAD.registry, RECORD, BEAT, BEAT_SENT),
+    *(BAD.live_proxy(PROXY), BAD.proxy(PROXY), BAD.loads, BAD.registry),
+    *(RECORD, BEAT, BEAT_SENT),
 )
 STREAMS: Final = (BAD.audit, BAD.snapshots, SYSTEM, Keys(NO_POOL).audit)
 SORTED: Final = (BAD.expiry, BAD.leases, BAD.warm, BAD.usable, BAD.cooling)

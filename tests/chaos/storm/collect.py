@@ -121,6 +121,7 @@ class Reader:
         live: dict[str, Any] = {
             proxy: redis.hgetall(_KEYS.live_proxy(proxy)) for proxy in self._stage.exits
         }
+        loads: Any = redis.hvals(_KEYS.loads)
         times: Any = redis.hgetall(_KEYS.times)
         counters: Any = redis.hgetall(_KEYS.counters)
         leases: Any = redis.zcard(_KEYS.leases)
@@ -129,7 +130,7 @@ class Reader:
             done=_sum(one.get("done") for one in live.values()),
             lost=_sum(one.get("lost") for one in live.values()),
             faults=_sum(one.get("faults") for one in live.values()),
-            sessions=_sum(one.get("sessions") for one in live.values()),
+            sessions=_sum(loads),
             alive=len(alive),
             leases=leases,
             measured=_sum(times.values()),
