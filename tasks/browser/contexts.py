@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from playwright.async_api import BrowserContext, Error
+from playwright.async_api import BrowserContext, Error, Page
 
 from limpet.errors import BrowserFailed
 from limpet.settings import Settings
@@ -35,7 +35,11 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class Held:
-    """A context in use or kept; *fit* says for which lease, and set up how."""
+    """A context in use or kept; *fit* says for which lease, and set up how.
+
+    Its *anchor* is an empty tab whose process the next page goes on in: a new process
+    takes a third of a page's CPU.
+    """
 
     process: Process
     context: BrowserContext
@@ -44,6 +48,7 @@ class Held:
     warm: bool = False
     version: int = 0
     until: float = 0.0
+    anchor: Page | None = None
 
 
 class Contexts:
@@ -75,9 +80,10 @@ class Contexts:
         kept = self._kept.pop((lease.pool, lease.session), None)
         if kept:
             right = kept.fit == _fit(wish) and kept.version == lease.state.version
-            if right and not kept.process.worn:
+            if right and not self._is_worn(kept.process):
                 kept.warm = True
                 kept.process.open += 1
+                kept.process.pages += 1
                 return kept
             await self.close(kept, used=False)
         # One that has died since is found out by this, and asked for nothing before.
@@ -100,8 +106,12 @@ class Contexts:
             return
         try:
             async with asyncio.timeout(_CLOSE):
+                # Many sessions never come back; those that have will once more.
+                if held.anchor is None and not lease.created:
+                    held.anchor = await held.context.new_page()
                 for page in held.context.pages:
-                    await page.close()
+                    if page is not held.anchor:
+                        await page.close()
         except (Error, TimeoutError):
             await self.close(held, used=False)
             return
@@ -155,9 +165,8 @@ class Contexts:
     async def _running(self) -> Process:
         async with self._starting:
             process = self._process
-            if process and process.pages >= self._config.render_max_pages:
+            if process and self._is_worn(process):
                 process.worn = True
-            if process and process.worn:
                 self._process = None
                 await self._forget(process)
                 if not process.open or process.dead:
@@ -167,6 +176,9 @@ class Contexts:
                     self._config, self._program, self._home
                 )
             return self._process
+
+    def _is_worn(self, process: Process) -> bool:
+        return process.worn or process.pages >= self._config.render_max_pages
 
     async def _make(self, process: Process, wish: Wish) -> Held:
         relay = Relay(Upstream(wish.lease.proxy, self._guard, ca_file=self._ca_file))
