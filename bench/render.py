@@ -157,7 +157,9 @@ def measure(
                 "crawlee": crawlee,
             }
             with ThreadPoolExecutor() as both:  # a browser starts, for each
-                list(both.map(lambda side: side(urls[:_THREADS]), (ours.again, crawlee)))
+                list(
+                    both.map(lambda side: side(urls[:_THREADS]), (ours.again, crawlee))
+                )
             turns: dict[str, list[float]] = {name: [] for name in (*sides, "launch")}
             for _ in track(range(rounds), "turns", transient=True):
                 for name, side in sides.items():

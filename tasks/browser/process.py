@@ -38,8 +38,8 @@ _ARGUMENTS: Final = (
     "--disable-quic",
     # Names are looked up by the relay, or by the proxy: never by the browser.
     "--dns-prefetch-disable",
-    # Pages of one site and one context share a process, so that a session's next page
-    # goes on in that of its last one. Contexts, and sites, never share one.
+    # Pages of one context share a process, so that a session's next page goes on in
+    # that of its last one. Those of two contexts never do.
     "--renderer-process-limit=1",
     # Not ``--disable-threaded-compositing``: a page takes 30 ms less CPU with it, but
     # each click then waits for its element to be at rest, until it is too late.

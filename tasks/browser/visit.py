@@ -72,6 +72,8 @@ class Visit:
         except (Error, TimeoutError) as error:
             if wrong := failures.not_taken(error):
                 raise wrong from None
+            if self._held.anchor:  # whose process has just died
+                raise BrowserFailed("the page") from None
             self._held.process.lose()
             raise BrowserFailed("the browser") from None
         if not self._held.warm:
