@@ -1,9 +1,8 @@
 """How long the clean-up of 100k expired sessions takes, and who waits for it.
 
-One process cleans up in batches of 50, and rests after each as long as it took; four
-acquire and release sessions of their own, with pauses of 2 ms. Both happen in turns of
-a quarter of a second, with the clean-up and without, so that both are measured on the
-same machine; the ratio is the median over rounds of such turns. ``p99_ratio_of_pings``
+One process cleans up in batches of 50, and rests after each script; four acquire and
+release sessions of their own, with pauses of 2 ms. Both happen in turns of a quarter of
+a second, with the clean-up and without, so that both are measured on the same machine; the ratio is the median over rounds of such turns. ``p99_ratio_of_pings``
 is the control: the same turns beside a process that only sends PING. Nobody can do
 better than that.
 

@@ -223,15 +223,16 @@ def test_a_page_finds_nothing_of_the_last_one_in_its_tab(
     visitor = _back(visitor)
     leave = "sessionStorage.setItem('s', '1'); window.name = 'n'; history.length"
     look = "[sessionStorage.length, window.name, history.length]"
-    seen = []
+    seen, warm = [], []
     for script in (leave, look, leave, look):
         steps = [{"do": "evaluate", "script": script, "name": "seen"}]
         found = visitor.visit(f"{lab.site}/whoami", steps=steps)
         assert found.error is None
         seen.append(found.values["seen"])
+        warm.append(found.held.warm)
         visitor.keep(found)
 
-    assert found.held.warm
+    assert warm == [False, True, True, True]
     assert seen[1] == seen[3] == [0, "", seen[0]]
 
 
