@@ -2,9 +2,10 @@
 
 One process cleans up in batches of 50, and rests after each script; four acquire and
 release sessions of their own, with pauses of 2 ms. Both happen in turns of a quarter of
-a second, with the clean-up and without, so that both are measured on the same machine; the ratio is the median over rounds of such turns. ``p99_ratio_of_pings``
-is the control: the same turns beside a process that only sends PING. Nobody can do
-better than that.
+a second, with the clean-up and without, so that both are measured on the same machine;
+the ratio is the median over rounds of such turns. ``p99_ratio_of_pings`` is the
+control: the same turns beside a process that only sends PING. Nobody can do better than
+that.
 
 ``seconds_100k`` is the engine's time, in which Redis is busy with the clean-up and can
 serve nobody else. ``clock_100k`` is the same by the clock, with the rests. ``vs_bare``
