@@ -84,6 +84,21 @@ def hungry() -> str:
     )
 
 
+@traps.get("/heavy")
+def heavy() -> str:
+    """A page that keeps 80 MB of numbers."""
+    return _page(
+        "<script>window.kept = Array.from({ length: 80 }, () =>"
+        " Array.from({ length: 131072 }, Math.random))</script>"
+    )
+
+
+@traps.get("/clinging")
+def clinging() -> str:
+    """A page that never gets to its end when it is left."""
+    return _page("<script>addEventListener('pagehide', () => { for (;;); })</script>")
+
+
 @traps.get("/popups")
 def popups() -> str:
     return _page(

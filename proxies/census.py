@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
-#: Fields of a live proxy that a census looks at, beside its sessions.
-FIELDS: Final = ("state",)
+#: Fields of a live proxy that a census looks at, beside its sessions; one without a
+#: state is there all the same, and damaged.
+FIELDS: Final = ("state", "inflight")
 _STATES: Final = frozenset({"unknown", "healthy", "degraded", "unhealthy", "dead"})
 #: No proxy has as many sessions.
 _MOST: Final = 2**31

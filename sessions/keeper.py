@@ -1,6 +1,5 @@
 """Look after the sessions of a pool: what is not on a request's way."""
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
@@ -13,6 +12,7 @@ from limpet.errors import (
 )
 from limpet.sealing import Sealer
 from proxies import ProxyPool, Selection
+from sessions import expiring
 from sessions.info import Listing, Search, SessionInfo
 from sessions.mover import SessionMover
 from sessions.operation import TEMPORARY
@@ -21,9 +21,6 @@ from sessions.state import SessionState, decode, encode, sealed_anew
 from sessions.stats import PoolStats
 from sessions.store import SessionStore
 
-#: Sessions that one script of the clean-up looks at: a third of a millisecond, which a
-#: request that comes just then has to wait.
-_AT_ONCE: Final = 25
 #: Sessions whose proxies are asked for at a time: about 1 ms of the server.
 _LOOK_STEP: Final = 500
 
@@ -192,22 +189,10 @@ class SessionKeeper(SessionMover):
     def expire(self, batch: int) -> Expired:
         """Clean up to *batch* leases of dead holders and sessions whose time is over.
 
-        In scripts of at most `_AT_ONCE`, with a rest after each that leaves more, half
-        as long as the trip took, of which Redis was busy for about a half: it is for
-        requests most of the time, and none of them waits long. After longer rests Redis
-        does the next script a fifth slower (bench/reap.py).
+        In short steps, as `expiring` says. Raises `StoreUnavailable` and
+        `ScriptFailed`; nothing was done then.
         """
-        done, more = Expired(), True
-        while more and batch > 0:
-            start, most = time.perf_counter(), min(batch, _AT_ONCE)
-            leases, looked, idle, old, stuck = self._store.expire(most)
-            more = leases + looked == most
-            names = tuple(map(bytes.decode, stuck))
-            done = done.then(Expired(idle, old, leases, names, more=more))
-            batch -= most
-            if more:
-                time.sleep((time.perf_counter() - start) / 2)
-        return done
+        return expiring.expire(self._store, batch)
 
     def stats(self) -> PoolStats:
         """Count what the pool holds; the cost does not grow with the pool."""

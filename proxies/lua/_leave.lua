@@ -26,9 +26,10 @@ local function leave_all(gone)
   for proxy in pairs(gone) do proxies[#proxies + 1] = proxy end
   local had = #proxies > 0 and redis.pcall("HMGET", loads, unpack(proxies)) or {}
   for i = 1, #had do
-    local left = tonumber(had[i] or 0)
-    if left then
-      left = left - gone[proxies[i]]
+    local count = had[i] or "0"
+    -- As above, what is no count stays as it is.
+    if #count < 16 and string.find(count, "^%-?%d+$") then
+      local left = count - gone[proxies[i]]
       counts[#counts + 1], counts[#counts + 2] = proxies[i], string.format("%d", left)
       if left <= 0 then empty[#empty + 1] = proxies[i] end
     end

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from playwright.async_api import BrowserContext, Error, Page
+from playwright.async_api import BrowserContext, Error
 
 from limpet.errors import BrowserFailed
 from limpet.settings import Settings
 from sessions import Lease
+from tasks.browser.anchor import Anchor
 from tasks.browser.keeping import is_plain
 from tasks.browser.process import Process
 from tasks.browser.relay import Relay
@@ -37,8 +38,7 @@ log = structlog.get_logger(__name__)
 class Held:
     """A context in use or kept; *fit* says for which lease, and set up how.
 
-    Its *anchor* is an empty tab whose process the next page goes on in: a new process
-    takes a third of a page's CPU.
+    That of a session which came back has an *anchor*.
     """
 
     process: Process
@@ -48,7 +48,7 @@ class Held:
     warm: bool = False
     version: int = 0
     until: float = 0.0
-    anchor: Page | None = None
+    anchor: Anchor | None = None
 
 
 class Contexts:
@@ -101,20 +101,20 @@ class Contexts:
     async def keep(self, held: Held, lease: Lease, version: int) -> None:
         """Keep it for the session's next page; its state has got *version*."""
         held.process.open -= 1
-        if self._config.render_hot_contexts < 1 or held.process.worn or version < 0:
+        worn = self._is_worn(held.process)
+        if self._config.render_hot_contexts < 1 or worn or version < 0:
             await self.close(held, used=False)
             return
         try:
             async with asyncio.timeout(_CLOSE):
                 # Many sessions never come back; those that have will once more.
-                if held.anchor is None and not lease.created:
-                    held.anchor = await held.context.new_page()
-                for page in held.context.pages:
-                    if page is not held.anchor:
-                        await page.close()
+                await _tidy(held, anchored=not lease.created)
         except (Error, TimeoutError):
             await self.close(held, used=False)
             return
+        except asyncio.CancelledError:  # its job was told to end
+            self._later(self.close(held, used=False))
+            raise
         held.version = version
         held.until = time.monotonic() + self._config.render_hot_seconds
         loop = asyncio.get_running_loop()
@@ -263,6 +263,18 @@ class Contexts:
             return
         process.ending = True
         self._later(process.close())
+
+
+async def _tidy(held: Held, *, anchored: bool) -> None:
+    """Close all pages, but for an anchor."""
+    if anchored and held.anchor is None:
+        held.anchor = await Anchor.cast(held.context)
+    for page in held.context.pages:
+        if held.anchor is None or page is not held.anchor.page:
+            await page.close()
+    if held.anchor and not await held.anchor.holds():
+        await held.anchor.page.close()
+        held.anchor = None
 
 
 def _fit(wish: Wish) -> tuple[Any, ...]:

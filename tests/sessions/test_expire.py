@@ -1,18 +1,15 @@
 """What a step of the clean-up leaves, and what it makes of damaged data."""
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from limpet.keys import Keys
 from proxies import Outcome, ProxyPool, ProxyRecord
 from proxies.store import ProxyStore
-from sessions import SessionManager
 from sessions.store import SessionStore
-
-if TYPE_CHECKING:
-    from tests.sessions.conftest import Server
+from tests.sessions.conftest import Server
 
 KEYS = Keys("default")
 PAST = 1_000
@@ -65,7 +62,7 @@ def _told(event: dict[bytes, bytes]) -> dict[str, Any]:
 
 
 def test_what_is_over_leaves_counts_and_figures_and_nothing_else(
-    server: "Server", records: list[ProxyRecord]
+    server: Server, records: list[ProxyRecord]
 ) -> None:
     client: Any = server.client
     names = _crowd(client, records)
@@ -98,7 +95,7 @@ def test_what_is_over_leaves_counts_and_figures_and_nothing_else(
 
 
 def test_leases_and_sessions_share_a_batch(
-    server: "Server", records: list[ProxyRecord]
+    server: Server, records: list[ProxyRecord]
 ) -> None:
     ProxyPool(ProxyStore(server.client, "default")).publish(records)
     manager = server.manager()
@@ -122,7 +119,7 @@ def test_leases_and_sessions_share_a_batch(
 
 @pytest.mark.parametrize("damage", ["type", "number", "missing", "text", "far"])
 def test_a_record_that_makes_no_sense_hides_no_other(
-    server: "Server", records: list[ProxyRecord], damage: str
+    server: Server, records: list[ProxyRecord], damage: str
 ) -> None:
     client: Any = server.client
     _crowd(client, records)
@@ -147,7 +144,7 @@ def test_a_record_that_makes_no_sense_hides_no_other(
 
 
 def test_a_proxy_that_was_removed_is_forgotten_with_its_last_session(
-    server: "Server", records: list[ProxyRecord]
+    server: Server, records: list[ProxyRecord]
 ) -> None:
     client: Any = server.client
     pool = ProxyPool(ProxyStore(client, "default"))
@@ -181,7 +178,7 @@ def test_one_that_was_not_forgotten_since_the_cleaner_died_is_found(
 
 
 def test_counts_that_are_damaged_keep_no_session_alive(
-    server: "Server", records: list[ProxyRecord]
+    server: Server, records: list[ProxyRecord]
 ) -> None:
     client: Any = server.client
     _crowd(client, records)
@@ -198,7 +195,7 @@ def test_counts_that_are_damaged_keep_no_session_alive(
 
 
 def test_counts_that_cannot_be_read_at_all_keep_no_session_alive(
-    server: "Server", records: list[ProxyRecord]
+    server: Server, records: list[ProxyRecord]
 ) -> None:
     client: Any = server.client
     _crowd(client, records)
@@ -212,7 +209,7 @@ def test_counts_that_cannot_be_read_at_all_keep_no_session_alive(
 
 
 def test_no_count_stays_of_a_proxy_of_which_nothing_else_is_there(
-    server: "Server", records: list[ProxyRecord]
+    server: Server, records: list[ProxyRecord]
 ) -> None:
     client: Any = server.client
     _crowd(client, records)
@@ -225,18 +222,3 @@ def test_no_count_stays_of_a_proxy_of_which_nothing_else_is_there(
 
     assert sorted(client.hkeys(KEYS.loads)) == sorted(map(str.encode, rest))
     assert client.get(KEYS.live_proxy(damaged)) == b"no hash"
-
-
-def test_no_script_of_a_batch_takes_long(manager: SessionManager, redis: Any) -> None:
-    for number in range(60):
-        manager.release(manager.acquire(f"s{number}", hold=30))
-        redis.hset(KEYS.session(f"s{number}"), "x", PAST)
-    manager.expire(40)  # so that Redis has the script
-    redis.zadd(KEYS.expiry, {f"s{number}": PAST for number in range(60)})
-    redis.config_resetstat()
-
-    steps = [manager.expire(40) for _ in range(2)]
-
-    assert [(one.sessions, one.more) for one in steps] == [(40, True), (20, False)]
-    # Of at most 25 each: 25, 15, 20.
-    assert redis.info("commandstats")["cmdstat_evalsha"]["calls"] == 3

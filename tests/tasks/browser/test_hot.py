@@ -272,3 +272,28 @@ def test_pages_of_contexts_that_stay_open_wear_a_browser_too(
 
     assert [warm for warm, _ in seen] == [False, True, True, False, True]
     assert seen[0][1] == seen[2][1] != seen[3][1] == seen[4][1]
+
+
+@pytest.mark.parametrize("trap", ["heavy", "clinging"])
+def test_what_a_page_leaves_behind_is_no_burden_of_the_next_one(
+    host_with: Callable[..., Host],
+    lease_of: Callable[[Proxy], Lease],
+    lab: Lab,
+    eventually: Eventually,
+    trap: str,
+) -> None:
+    host = host_with()
+    visitor = _back(Visitor(host, lease_of(Proxy("direct", "", 0))))
+    visitor.keep(visitor.visit(f"{lab.site}/whoami"))
+    assert len(_renderers(host)) == 1
+
+    found = visitor.visit(f"{lab.site}/trap/{trap}")
+    visitor.keep(found)
+
+    assert found.error is None
+    eventually(lambda: not _renderers(host), within=10)
+    for _ in range(2):
+        found = visitor.visit(f"{lab.site}/whoami")
+        assert (found.error, found.held.warm) == (None, True)
+        visitor.keep(found)
+    assert len(_renderers(host)) == 1
