@@ -149,12 +149,13 @@ def fill(
     for n, proxy in enumerate(bound):
         copies = len(range(_TEMPLATES + n, len(wanted), _TEMPLATES))
         pipe.hincrby(keys.loads, proxy, copies)
-    pipe.zadd(keys.expiry, dict.fromkeys(made, ends))
     for batch in batches(wanted[_TEMPLATES:]):
         for n, name in enumerate(batch):
             pipe.copy(keys.session(made[n]), keys.session(name))
         pipe.zadd(keys.expiry, dict.fromkeys(batch, ends))
         pipe.execute()
+    # Last of all: who acquires meanwhile may see them out.
+    pipe.zadd(keys.expiry, dict.fromkeys(made, ends))
     pipe.execute()
 
 

@@ -40,7 +40,7 @@ class ProxyStore:
         self._pool = pool
         self._keys = keys = Keys(pool)
         self._where = [keys.static, keys.live, keys.usable, keys.registry]
-        self._where += [keys.indexes, keys.cooling, keys.audit, keys.loads]
+        self._where += [keys.indexes, keys.cooling, keys.audit]
 
     def publish(self, rows: Iterable[Sequence[str | int | float]]) -> int:
         """Make proxies known; return how many were new. Safe to repeat.
@@ -81,7 +81,7 @@ class ProxyStore:
 
     def set_mode(self, proxy_id: str, mode: str) -> bool:
         """Set what may be done with a proxy; False when there is no such one."""
-        return self._run(_MODE, self._where, [proxy_id, mode]) == 1
+        return self._run(_MODE, [*self._where, self._keys.loads], [proxy_id, mode]) == 1
 
     def probes(
         self, token: str, *, most: int, hold: float, again: float
@@ -105,7 +105,7 @@ class ProxyStore:
         told = [proxy_id, tried.outcome.value, tried.fault, health.max_failures]
         times = [_ms(health.cooldown), luck, _ms(tried.elapsed), health.alpha]
         rest = [_ms(health.window), tried.token or "?", tried.exit]
-        where = [*self._where, self._keys.counters]
+        where = [*self._where, self._keys.loads, self._keys.counters]
         reply = self._run(_REPORT, where, [*told, *times, *rest])
         assert isinstance(reply, list)
         return Standing(state=reply[0].decode(), exit_changed=bool(reply[1]))

@@ -35,7 +35,7 @@ local function candidate(proxy)
     held = true
     return nil
   end
-  p.sessions = tonumber(redis.call("HGET", loads, proxy) or 0)
+  p.sessions = tonumber(redis.call("HGET", loads, proxy) or 0) or 0
   -- A degraded proxy keeps its sessions and gets a quarter of the new ones.
   p.share = d[3] == "degraded" and 4 or 1
   -- An unknown response time counts as 300 ms, or every pick would try the newcomer.

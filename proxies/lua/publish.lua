@@ -1,7 +1,7 @@
 -- Make a proxy known, or renew what the inventory says of it; its health, its turn and
 -- its sessions are kept. Safe to repeat.
 -- KEYS: 1 static prefix, 2 live prefix, 3 usable, 4 registry, 5 index prefix,
---       6 cooling, 7 audit, 8 sessions of each
+--       6 cooling, 7 audit
 -- ARGV: 1 proxy id, 2 URL, 3 labels, 4 weight, 5 cap, 6 end in ms (both may be zero for
 --       none), 7 mode: "" for everything, draining, evacuating, disabled, or "as it is",
 --       8 a text that says the same URL (it is sealed, and each sealing gives another
