@@ -47,7 +47,7 @@ def no_files() -> Iterator[None]:
     # What earlier tests have left is not to make room within.
     gc.collect()
     # The limit is of a file's number: room is made by what is closed below it.
-    highest = max(map(int, os.listdir("/proc/self/fd")))
+    highest = max(int(one.name) for one in Path("/proc/self/fd").iterdir())
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(256, highest + 1), hard))
     try:
         with suppress(OSError):
