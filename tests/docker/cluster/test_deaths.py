@@ -65,15 +65,16 @@ def test_a_worker_that_thaws_changes_nothing_of_a_session_that_went_on(
     crowd: Crowd, eventually: Eventually
 ) -> None:
     def seen(page: int, **more: Any) -> Any:
-        return crowd.send("frozen", page, session="frozen", timeout=4, **more)
+        return crowd.send("frozen", page, session="frozen", timeout=10, **more)
 
     first = seen(1).get(timeout=90)
-    job = seen(2, delay=3)
+    # Until its worker is found and frozen, which takes a busy machine seconds.
+    job = seen(2, delay=9)
     victim = _running_on(crowd, job, eventually)
     victim.container._container.pause()
 
     # The lease of who is frozen ends, at the latest, 15 s after its fetches would have.
-    pages = [job.get(timeout=60), seen(3).get(timeout=90), seen(4).get(timeout=90)]
+    pages = [job.get(timeout=90), seen(3).get(timeout=90), seen(4).get(timeout=90)]
     victim.container._container.unpause()
     eventually(lambda: len(crowd.answering()) == 2, within=150)
     pages.append(seen(5).get(timeout=90))
