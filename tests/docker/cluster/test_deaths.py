@@ -69,7 +69,7 @@ def test_a_worker_that_thaws_changes_nothing_of_a_session_that_went_on(
 
     first = seen(1).get(timeout=90)
     # Until its worker is found and frozen, which takes a busy machine seconds.
-    job = seen(2, delay=9)
+    job = seen(2, delay=7)
     victim = _running_on(crowd, job, eventually)
     victim.container._container.pause()
 
