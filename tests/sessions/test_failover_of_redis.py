@@ -119,6 +119,8 @@ def test_who_asks_again_and_again_finds_the_new_master(
     _use(manager, "before")
     # Not the same again: whose lease could not be ended is held for a while.
     names = (f"after-{n}" for n in count())
+    # The proxies would be lost too, if the replica had not heard of them.
+    eventually(lambda: copied(replicated.master_port, replicated.replica_port))
 
     replicated.master.kill()
 
