@@ -15,7 +15,7 @@ from sessions import Lease
 from sessions.state import StatePatch
 from tasks import runtime
 from tasks.blocks import domain_of
-from tasks.fetching import Request
+from tasks.fetching import Request, as_sent
 from tasks.page import Page
 from tasks.retry import History
 from tasks.visits import Visits, judged
@@ -33,6 +33,8 @@ _BESIDE: Final = 45.0
 #: minutes, and the session of a worker that died is to be free sooner.
 LEASE: Final = 20.0
 _RENEW: Final = 6.0
+#: Seconds for a robots.txt, however long those before it took.
+_SHORTEST: Final = 1.0
 
 
 def asked_by(job: RenderJob) -> Request:
@@ -73,8 +75,6 @@ class Renders(Visits):
         from tasks.browser.values import Wish  # noqa: PLC0415 - an extra
 
         self.sent = False
-        if self._job.robots:
-            self._ask_robots(lease, request, request.address)
         config, job = settings(), self._render_job
         wish = Wish(
             job,
@@ -87,6 +87,9 @@ class Renders(Visits):
         start = time.monotonic()
         try:
             with self._renewed(lease):
+                if job.robots:
+                    self._ask_for_all(lease, request)
+                    start = time.monotonic()
                 rendered = self._host.visit(wish)
         finally:
             self.ms = round((time.monotonic() - start) * 1000)
@@ -124,6 +127,15 @@ class Renders(Visits):
         if pause:
             runtime.limits().pause(page.url, pause)
         return page
+
+    def _ask_for_all(self, lease: Lease, request: Request) -> None:
+        """Ask for each page that the job names, before the first one is opened."""
+        steps = (step.url for step in self._render_job.steps if step.do == "goto")
+        until = time.monotonic() + self.timeout
+        for url in dict.fromkeys((request.address, *map(as_sent, steps))):
+            runtime.guard().judge(url)
+            within = max(_SHORTEST, until - time.monotonic())
+            self._ask_robots(lease, request, url, within=within)
 
     @contextmanager
     def _renewed(self, lease: Lease) -> Iterator[None]:

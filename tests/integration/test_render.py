@@ -240,6 +240,21 @@ def test_a_page_that_robots_txt_does_not_allow_is_not_opened(
     assert crew.visits("x") == []
 
 
+def test_nothing_is_opened_if_a_step_goes_where_robots_txt_does_not_allow(
+    crew: Crew, limpet: Limpet
+) -> None:
+    job = limpet.render(
+        f"{crew.lab.site}/shop/first/1",
+        pool=crew.pool,
+        robots=True,
+        steps=[{"do": "goto", "url": f"{crew.lab.site}/private/y"}],
+    )
+
+    with pytest.raises(JobFailed, match=r"robots.txt of .* does not allow"):
+        job.get(timeout=WITHIN)
+    assert crew.visits("y") == crew.visits("first") == []
+
+
 def test_the_example_of_the_page_about_such_jobs_runs(crew: Crew) -> None:
     page = (ROOT / "docs" / "render.md").read_text("utf-8")
     [example] = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
