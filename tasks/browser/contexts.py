@@ -9,7 +9,6 @@ import time
 from collections import OrderedDict
 from collections.abc import Coroutine
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from playwright.async_api import BrowserContext, Error
 from limpet.errors import BrowserFailed
 from limpet.settings import Settings
 from sessions import Lease
-from tasks.browser.anchor import Anchor
+from tasks.browser.held import Held, Name, fit
 from tasks.browser.keeping import is_plain
 from tasks.browser.process import Process
 from tasks.browser.relay import Relay
@@ -30,25 +29,11 @@ from tasks.guard import Guard
 
 #: Seconds that a context has to close: one that cannot has a page that is stuck.
 _CLOSE = 5.0
+#: Seconds to wait for the session's context, which its last job puts away after the
+#: lease has ended: to make another costs 0.1 s of CPU.
+_BACK = 1.0
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(slots=True)
-class Held:
-    """A context in use or kept; *fit* says for which lease, and set up how.
-
-    That of a session which came back has an *anchor*.
-    """
-
-    process: Process
-    context: BrowserContext
-    relay: Relay
-    fit: tuple[Any, ...] = field(repr=False)
-    warm: bool = False
-    version: int = 0
-    until: float = 0.0
-    anchor: Anchor | None = None
 
 
 class Contexts:
@@ -66,7 +51,8 @@ class Contexts:
         self._home = home
         self._process: Process | None = None
         self._starting = asyncio.Lock()
-        self._kept: OrderedDict[tuple[str, str], Held] = OrderedDict()
+        self._kept: OrderedDict[Name, Held] = OrderedDict()
+        self._used: dict[Name, Held] = {}
         self._ending: set[asyncio.Task[None]] = set()
 
     async def take(self, wish: Wish) -> Held:
@@ -77,20 +63,23 @@ class Contexts:
         """
         await self._expire()
         lease = wish.lease
-        kept = self._kept.pop((lease.pool, lease.session), None)
-        if kept:
-            right = kept.fit == _fit(wish) and kept.version == lease.state.version
+        name = (lease.pool, lease.session)
+        if used := self._used.get(name):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(used.back.wait(), _BACK)
+        if kept := self._kept.pop(name, None):
+            right = kept.fit == fit(wish) and kept.version == lease.state.version
             if right and not self._is_worn(kept.process):
                 kept.warm = True
                 kept.process.open += 1
                 kept.process.pages += 1
-                return kept
+                return self._give(kept)
             await self.close(kept, used=False)
         # One that has died since is found out by this, and asked for nothing before.
         for last in (False, True):
             process = await self._running()
             try:
-                return await self._make(process, wish)
+                return self._give(await self._make(process, wish))
             except (Error, BrowserFailed) as error:
                 process.lose()
                 if last:
@@ -108,7 +97,7 @@ class Contexts:
         try:
             async with asyncio.timeout(_CLOSE):
                 # Many sessions never come back; those that have will once more.
-                await _tidy(held, anchored=not lease.created)
+                await held.tidy(anchored=not lease.created)
         except (Error, TimeoutError):
             await self.close(held, used=False)
             return
@@ -119,9 +108,9 @@ class Contexts:
         held.until = time.monotonic() + self._config.render_hot_seconds
         loop = asyncio.get_running_loop()
         loop.call_at(loop.time() + self._config.render_hot_seconds, self._look)
-        name = (lease.pool, lease.session)
-        stale = [self._kept.pop(name, None)]
-        self._kept[name] = held
+        stale = [self._kept.pop(held.name, None)]
+        self._kept[held.name] = held
+        self._take_back(held)
         if len(self._kept) > self._config.render_hot_contexts:
             stale.append(self._kept.popitem(last=False)[1])
         for one in filter(None, stale):
@@ -133,6 +122,7 @@ class Contexts:
 
     async def close(self, held: Held, *, used: bool = True) -> None:
         """Close it, and its browser too, if that was to go with its last page."""
+        self._take_back(held)
         process = held.process
         process.open -= used
         try:
@@ -156,6 +146,16 @@ class Contexts:
             self._end(self._process)
         while self._ending:
             await asyncio.gather(*self._ending)
+
+    def _give(self, held: Held) -> Held:
+        held.back.clear()
+        self._used[held.name] = held
+        return held
+
+    def _take_back(self, held: Held) -> None:
+        held.back.set()
+        if self._used.get(held.name) is held:
+            del self._used[held.name]
 
     @property
     def process(self) -> Process | None:
@@ -191,7 +191,8 @@ class Contexts:
             await relay.close()
             raise
         process.pages += 1
-        return Held(process, context, relay, _fit(wish))
+        name = (wish.lease.pool, wish.lease.session)
+        return Held(name, process, context, relay, fit(wish))
 
     @property
     def _ca_file(self) -> str:
@@ -263,25 +264,6 @@ class Contexts:
             return
         process.ending = True
         self._later(process.close())
-
-
-async def _tidy(held: Held, *, anchored: bool) -> None:
-    """Close all pages, but for an anchor."""
-    if anchored and held.anchor is None:
-        held.anchor = await Anchor.cast(held.context)
-    for page in held.context.pages:
-        if held.anchor is None or page is not held.anchor.page:
-            await page.close()
-    if held.anchor and not await held.anchor.holds():
-        await held.anchor.page.close()
-        held.anchor = None
-
-
-def _fit(wish: Wish) -> tuple[Any, ...]:
-    """Return what a context is made for: the binding, and all that cannot change."""
-    lease, job = wish.lease, wish.job
-    binding = (lease.incarnation, lease.generation, lease.proxy.url)
-    return (*binding, wish.user_agent, job.viewport, job.locale, job.timezone)
 
 
 def _cookies(wish: Wish) -> list[Any]:

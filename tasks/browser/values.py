@@ -10,7 +10,7 @@ from tasks.browser.relay import Traffic
 from tasks.page import Page
 
 if TYPE_CHECKING:
-    from tasks.browser.contexts import Held
+    from tasks.browser.held import Held
 
 
 @dataclass(frozen=True, slots=True)

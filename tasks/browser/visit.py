@@ -13,7 +13,7 @@ from playwright.async_api import Page as Tab
 from limpet.errors import BrowserFailed, FetchError, LimpetError, StepFailed
 from limpet.jobs.blocks import SEARCHED
 from tasks.browser import failures
-from tasks.browser.contexts import Held
+from tasks.browser.held import Held
 from tasks.browser.intercepting import intercept
 from tasks.browser.keeping import is_plain, restore
 from tasks.browser.steps import HTML_MAX, Steps

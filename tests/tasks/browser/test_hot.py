@@ -4,8 +4,10 @@ import json
 import os
 import signal
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import replace
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from lab import Lab
 from limpet.errors import BrowserFailed
 from proxies import Proxy
 from sessions import Lease
+from tasks.browser import contexts
 from tasks.browser.host import Host
 from tests.conftest import Eventually
 from tests.tasks.browser.conftest import Visitor, settings
@@ -79,6 +82,32 @@ def test_a_session_that_somebody_else_has_used_gets_a_new_context(
     second = visitor.once(f"{lab.site}/whoami")
 
     assert not second.held.warm
+
+
+def test_a_page_waits_for_the_context_that_the_last_job_puts_away(
+    visitor: Visitor, lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(contexts, "_BACK", 20)
+    first = visitor.visit(f"{lab.site}/whoami")
+    state = replace(visitor.lease.state, version=visitor.lease.state.version + 1)
+    following = Visitor(visitor.host, replace(visitor.lease, state=state))
+
+    with ThreadPoolExecutor() as threads:
+        second = threads.submit(following.once, f"{lab.site}/whoami")
+        wait([second], timeout=0.5)
+        visitor.keep(first)
+
+        assert second.result(30).held.warm
+
+
+def test_a_page_does_not_wait_for_long(visitor: Visitor, lab: Lab) -> None:
+    first = visitor.visit(f"{lab.site}/whoami")
+
+    second = visitor.once(f"{lab.site}/whoami")
+    visitor.host.drop(first)
+
+    assert not second.held.warm
+    assert second.page.status == HTTPStatus.OK
 
 
 @pytest.mark.parametrize(
