@@ -1,5 +1,6 @@
 """A browser for the tests of a module, and pages in it."""
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -107,3 +108,22 @@ def visitor_on(
 def visitor(visitor_on: Callable[..., Visitor], lab: Lab) -> Visitor:
     """A visitor through one of the lab's HTTP proxies, which wants a password."""
     return visitor_on(lab.proxies[0].line)
+
+
+@pytest.fixture
+def host_with(tmp_path: Path) -> Iterator[Callable[..., Host]]:
+    """Start a browser with settings of the test's own."""
+    made: list[Host] = []
+
+    def start(**given: Any) -> Host:
+        made.append(Host(settings(tmp_path, **given)))
+        return made[-1]
+
+    yield start
+    for one in made:
+        one.close()
+
+
+def body_of(text: bytes) -> Any:
+    """Read the JSON that a browser shows."""
+    return json.loads(text.decode().split("<pre>")[1].split("</pre>")[0])
