@@ -9,7 +9,7 @@ from cli.command import AsJson, Limit, Yes, fail, misuse
 from cli.output import (
     confirm,
     count,
-    cut,
+    most_of,
     print_fields,
     print_json,
     print_table,
@@ -51,8 +51,10 @@ def list_dead(
 
     Example: [bold]python manage.py dead ls --reason failed[/]
     """
-    letters = [_row(one) for one in _kept(reason=reason, task=task)]
-    rows = cut(letters, limit, as_json=as_json)
+    from limpet.dead import tables
+
+    most = most_of(limit, as_json=as_json)
+    rows = [_row(one) for one in _kept(reason=reason, task=task, limit=most)]
     if as_json:
         print_json(rows)
         return
@@ -62,8 +64,9 @@ def list_dead(
     for row in rows:
         row["age"] = span(row.pop("age_seconds"))
     print_table(rows, whole=("id", "reason"), wide=("queue",))
-    if len(letters) > len(rows):
-        warn(f"{len(letters) - len(rows):,} more: --limit 0 shows all")
+    left = sum(tables.count(_letters().engine, reason=reason, task=task).values())
+    if left > len(rows):
+        warn(f"{left - len(rows):,} more: --limit 0 shows all")
 
 
 def show(

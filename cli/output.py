@@ -112,8 +112,12 @@ def warn(text: str) -> None:
 
 def cut(rows: list[_Row], limit: int | None, *, as_json: bool) -> list[_Row]:
     """Return as many *rows* as are to be shown."""
-    most = limit if limit is not None else 0 if as_json else SHOWN
-    return rows[:most] if most else rows
+    return rows[: most_of(limit, as_json=as_json)]
+
+
+def most_of(limit: int | None, *, as_json: bool) -> int | None:
+    """Return how many rows are to be shown at most; `None` for all."""
+    return (limit if limit is not None else 0 if as_json else SHOWN) or None
 
 
 @contextmanager

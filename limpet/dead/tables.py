@@ -62,10 +62,7 @@ def load(
     query = select(DeadLetterRow).order_by(col(DeadLetterRow.at).desc())
     if ids:
         query = query.where(col(DeadLetterRow.id).in_(ids))
-    if reason:
-        query = query.where(DeadLetterRow.reason == reason)
-    if task:
-        query = query.where(DeadLetterRow.task == task)
+    query = query.where(*_wanted(reason, task))
     with answering(), Session(engine) as session:
         return [_letter(row) for row in session.exec(query.limit(limit))]
 
@@ -88,13 +85,23 @@ def remove(
         return sum(_removed(session, query) for query in queries)
 
 
-def count(engine: Engine) -> dict[str, int]:
-    """Return how many letters are kept, by reason. Raises `StoreUnavailable`."""
+def count(
+    engine: Engine, *, reason: str | None = None, task: str | None = None
+) -> dict[str, int]:
+    """Return how many letters are kept, by reason; of one, or of a *task*, if named.
+
+    Raises `StoreUnavailable`.
+    """
     query = select(DeadLetterRow.reason, func.count()).group_by(
         col(DeadLetterRow.reason)
     )
     with answering(), Session(engine) as session:
-        return dict(session.exec(query).all())
+        return dict(session.exec(query.where(*_wanted(reason, task))).all())
+
+
+def _wanted(reason: str | None, task: str | None) -> list[Any]:
+    given = {DeadLetterRow.reason: reason, DeadLetterRow.task: task}
+    return [column == value for column, value in given.items() if value]
 
 
 def _removed(session: Session, query: Any) -> int:
