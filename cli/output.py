@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Final, TextIO, TypeVar
+from typing import Final, TextIO
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -27,7 +27,6 @@ _WIDE: Final = 110
 _SPANS: Final = ((86_400, "d"), (3600, "h"), (60, "min"))
 
 Row = Mapping[str, object]
-_Row = TypeVar("_Row", bound=Row)
 
 
 class NotWritten(Exception):
@@ -108,11 +107,6 @@ def say(text: str) -> None:
 def warn(text: str) -> None:
     """Print a line to standard error."""
     err.print(f"[yellow]{escape(text)}[/]", highlight=False, soft_wrap=True)
-
-
-def cut(rows: list[_Row], limit: int | None, *, as_json: bool) -> list[_Row]:
-    """Return as many *rows* as are to be shown."""
-    return rows[: most_of(limit, as_json=as_json)]
 
 
 def most_of(limit: int | None, *, as_json: bool) -> int | None:

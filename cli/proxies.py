@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from cli.command import AsJson, Limit, PoolName, fail, opened
-from cli.output import cut, print_fields, print_json, print_table, say, span
+from cli.output import most_of, print_fields, print_json, print_table, say, span
 
 if TYPE_CHECKING:
     from cli.pool import Pool
@@ -66,23 +66,27 @@ def list_proxies(
         for record in place.inventory()
         if tags <= set(record.tags) and country.upper() in {"", record.country}
     ]
-    found = [
-        status
-        for status in place.status(asked)
-        if state is None or state in {status.state, status.mode}
-    ]
-    rows = _sorted([row_of(status) for status in found], sort)
-    shown = cut(rows, limit, as_json=as_json)
+    most, total = most_of(limit, as_json=as_json), len(asked)
+    if state is None and sort == "address":
+        # Of a large pool, only those that are shown are asked about.
+        shown = [row_of(status) for status in place.status(asked[:most])]
+    else:
+        found = [
+            row_of(status)
+            for status in place.status(asked)
+            if state is None or state in {status.state, status.mode}
+        ]
+        shown, total = _sorted(found, sort)[:most], len(found)
     if as_json:
         print_json(shown)
-    elif rows:
+    elif shown:
         print_table(
             [_narrow(row) for row in shown],
             whole={"id"},
             wide={"fails", "in_flight", "done", "recent", "success"},
         )
-        more = f", {len(shown):,} shown (--limit)" if len(shown) < len(rows) else ""
-        say(f"{len(rows):,} of pool {pool}{more}")
+        more = f", {len(shown):,} shown (--limit)" if len(shown) < total else ""
+        say(f"{total:,} of pool {pool}{more}")
     else:
         _say_none(place, filtered=bool(tags or country or state))
 
