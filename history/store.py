@@ -225,7 +225,7 @@ class HistoryStore:
             arguments = [part for one in ids for part in (one, known[one])]
             try:
                 reply = cast(
-                    "list[Any]", _COPY(self._client, [Keys(shard).tag], [*arguments])
+                    "list[Any]", _COPY(self._client, Keys(shard).named, [*arguments])
                 )
             except STORE_ERRORS as error:
                 raise store_error(error) from None

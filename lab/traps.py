@@ -107,6 +107,12 @@ def popups() -> str:
     )
 
 
+@traps.get("/late-popup")
+def late_popup() -> str:
+    """A page whose popup comes when the page is left."""
+    return _page('<a id=open target=_blank href="/trap/hang?seconds=1">open</a>')
+
+
 @traps.get("/dialogs")
 def dialogs() -> str:
     """A page that asks, and shows what it was answered."""

@@ -51,7 +51,7 @@ _REASONS: Final[dict[type[Exception], str]] = {
     RedisTimeoutError: "no answer from Redis in time",
     RedisConnectionError: "cannot reach Redis",
     RedisClusterException: "cannot reach the Redis cluster",
-    ClusterError: "the Redis cluster is down",
+    ClusterError: "the Redis cluster is down, or is moving what this is about",
 }
 _NO_NUMBER: Final = "what should be a number is none"
 _CODES: Final = {

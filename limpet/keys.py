@@ -120,7 +120,7 @@ PERMANENT: Final = re.compile(
 
 
 class Keys:
-    """The keys of one pool; all begin with *tag*, which is what scripts are given."""
+    """The keys of one pool; all begin with *tag*."""
 
     def __init__(self, pool: str) -> None:
         self.tag = tag = f"{{{pool}}}:"
@@ -154,6 +154,15 @@ class Keys:
         self.states = f"{tag}st:"
         self.answered = f"{tag}re:"
         self.notes = f"{tag}pg:"
+
+    @property
+    def named(self) -> list[str]:
+        """What scripts are given that make all others from the first.
+
+        Two, for a Cluster that moves the slot: a script that names one is run by either
+        node with what it has, of several it is refused until all are on one node.
+        """
+        return [self.tag, self.counters]
 
     def session(self, session_id: str) -> str:
         return self.sessions + session_id

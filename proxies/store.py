@@ -125,7 +125,9 @@ class ProxyStore:
             start = step.decode()
             if start == "!":
                 raise InvalidSelection(
-                    "where", f"one of the {MAX_INDEXES} filters this pool already has"
+                    "selection",
+                    f"one of the {MAX_INDEXES} pairs of a filter (country, tags) and a "
+                    "strategy that this pool already has",
                 )
 
     def urls(self, proxy_ids: Iterable[str]) -> list[str | None]:

@@ -9,6 +9,7 @@ from limpet.errors import (
     StateConflict,
     StateTooLarge,
     StateUnreadable,
+    StoreDamaged,
 )
 from limpet.sealing import Sealer
 from proxies import ProxyPool, Selection
@@ -69,10 +70,13 @@ class SessionKeeper(SessionMover):
         """Set values of the session's metadata; False when there is no such session.
 
         Other values stay, whoever writes at the same time. Raises `SessionBusy` while
-        one holder has the session to itself.
+        one holder has the session to itself, `StoreDamaged` if it is none.
         """
+        before = -1
         while (state := self.state(session_id)) is not None:
-            metadata = {**state.metadata, **values}
+            if state.version == before:
+                raise StoreDamaged(f"session {session_id!r} cannot be written")
+            before, metadata = state.version, {**state.metadata, **values}
             try:
                 self.put_state(session_id, state.patched({"metadata": metadata}))
             except StateConflict:

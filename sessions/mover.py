@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Final
 
-from limpet.errors import InvalidSelection, SessionBusy, SessionLost
+from limpet.errors import InvalidSelection, SessionBusy, SessionLost, StoreDamaged
 from proxies import ProxyPool, Selection
 from sessions.info import SessionInfo
 from sessions.session import Moved
@@ -42,6 +42,7 @@ class SessionMover:
             SessionBusy: a request of it is on its way.
             InvalidSelection: *to* is no proxy that may be used now.
             SessionLost: there is no such session.
+            StoreDamaged: what is there is none.
         """
         while True:
             reply = self._move([session_id], leave="", to=to, reason="migrated")
@@ -53,6 +54,8 @@ class SessionMover:
                 return
             # It is there already, or is gone; by now another may have its name.
             info = self.get(session_id)
+            if info and info.damaged:
+                raise StoreDamaged(f"session {session_id!r} cannot be read")
             if info is None:
                 raise SessionLost(self.pool, session_id, None, "is not there")
             if info.proxy == to:

@@ -3,6 +3,7 @@
 import re
 import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -10,11 +11,11 @@ from redis import Redis
 from redis.exceptions import NoScriptError
 
 from limpet.connection import STORE_ERRORS, as_text, store_error
-from limpet.errors import InvalidSelection
+from limpet.errors import InvalidSelection, LimpetError
 from limpet.keys import POOL_NAME, POOLS
 from limpet.lines import Arg, send, send_all
 from limpet.scripts import Script
-from proxies.health import HealthPolicy
+from proxies.health import HealthPolicy, Outcome
 from proxies.strategies import dispatch, strategies
 from sessions.operation import Give, Tally, Want, luck, milliseconds, nonce
 from sessions.reads import NO_HASH, SessionReads
@@ -57,7 +58,7 @@ class SessionStore(SessionReads):
             name: Script("sessions", name, inserts)
             for name in ("acquire", "borrow", "move", "restore")
         }
-        self._where = [self._keys.tag]
+        self._where = self._keys.named
 
     def acquire(self, session_id: str, want: Want) -> list[Any]:
         """Return the script's reply as it is."""
@@ -90,8 +91,15 @@ class SessionStore(SessionReads):
             raise store_error(error) from None
         for reply in replies:
             if isinstance(reply, STORE_ERRORS):
+                self._give_back(next_id, replies[1])
                 raise store_error(reply) from None
         return replies[0], replies[1]
+
+    def _give_back(self, session_id: str, reply: Any) -> None:
+        """End the lease that *reply* gives, if it gives one: nobody will have it."""
+        if isinstance(reply, list) and reply[0] in b"CHFR":
+            with suppress(LimpetError):  # it ends by itself
+                self.release(session_id, reply[1].decode(), Give(Outcome.NONE))
 
     def renew(self, session_id: str, token: str, hold: float) -> bool:
         return self._run(_script("renew"), [session_id, token, milliseconds(hold)]) == [
@@ -173,8 +181,15 @@ class SessionStore(SessionReads):
     def move(
         self, ids: Sequence[str], *, leave: str, to: str, reason: str, plan: str
     ) -> list[Any]:
-        arguments: list[Arg] = [leave, to, reason, plan, luck(), *ids]
-        return self._run(self._choosing["move"], arguments)
+        moved, left = [0, 0, 0], list(ids)
+        while left:
+            arguments: list[Arg] = [leave, to, reason, plan, luck(), *left]
+            reply = self._run(self._choosing["move"], arguments)
+            if reply[0] in {b"I", b"P"}:
+                return reply
+            moved = [sum(pair) for pair in zip(moved, reply[:3], strict=True)]
+            left = left[reply[3] :]
+        return moved
 
     def restore(
         self,

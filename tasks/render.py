@@ -119,7 +119,7 @@ class _Run:
             status=page.status,
             bytes=rendered.traffic.received,
             ms=renders.ms,
-            warm=rendered.held.warm,
+            warm=rendered.warm,
         )
         return lease, rendered, page
 
@@ -156,7 +156,7 @@ class _Run:
             "dialogs": seen.dialogs,
             "downloads": seen.downloads,
             "refused": sorted(traffic.refused)[:_REFUSED],
-            "warm": rendered.held.warm,
+            "warm": rendered.warm,
             "pool": lease.pool,
             "session": found.row.session,
             "tries": len(self.history.met) + 1,

@@ -14,7 +14,7 @@ local function plain(mode, ends, cap)
 end
 
 local function tell(proxy, event, ...)
-  redis.call("XADD", audit, "MAXLEN", "~", 50000, "*", "event", event, "proxy", proxy,
+  redis.pcall("XADD", audit, "MAXLEN", "~", 50000, "*", "event", event, "proxy", proxy,
     ...)
 end
 

@@ -2,9 +2,11 @@
 -- head of its index, and only bans and full proxies make it look further.
 -- Expects: now, live, loads, banned (the domain's hash, or ""), excluded (",id,id," or "").
 -- Gives: allowed, candidate, hidden (how many are excluded), index (its name, to be
--- set), over, held (true once a proxy was passed over since it is full or banned).
+-- set), over, held (true once a proxy was passed over since it is full or banned),
+-- looked (at how many).
 
 local held = false
+local looked = 0
 -- Proxies met whose time is over: who chose takes them out of the indexes afterwards,
 -- lest those shift under its hands.
 local over = {}
@@ -22,6 +24,7 @@ end
 
 -- What a strategy may look at; nil when the proxy cannot take a session now.
 local function candidate(proxy)
+  looked = looked + 1
   if not allowed(proxy) then return nil end
   local d = redis.call("HMGET", live .. proxy, "inflight", "cap", "state", "weight",
     "ema", "ends")

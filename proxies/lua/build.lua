@@ -9,8 +9,22 @@ local wanted, start, batch, most = unpack(ARGV)
 --@include proxies/_index
 
 if redis.call("HGET", registry, wanted) == "1" then return "" end
+-- Filters that fit no proxy make room: whoever sends jobs may think of any number.
+local function make_room()
+  local all = redis.call("HGETALL", registry)
+  for i = 1, #all, 2 do
+    if all[i + 1] == "1" and redis.call("EXISTS", indexes .. all[i]) == 0 then
+      redis.call("HDEL", registry, all[i])
+    end
+  end
+  return redis.call("HLEN", registry) < tonumber(most)
+end
+
 if redis.call("HEXISTS", registry, wanted) == 0 then
-  if redis.call("HLEN", registry) >= tonumber(most) then return "!" end
+  local full = redis.call("HLEN", registry) >= tonumber(most)
+  if full and not make_room() then return "!" end
+  -- Of an index that is not in use, nothing is known.
+  redis.call("UNLINK", indexes .. wanted)
   -- From here on, who enters or quits does so in this index too.
   redis.call("HSET", registry, wanted, 0)
 end

@@ -36,11 +36,17 @@ end
 local due = redis.call("ZRANGEBYSCORE", cooling, "-inf", now, "LIMIT", 0,
   math.ceil(most * 0.75))
 for i = 1, #due do
-  redis.call("ZADD", cooling, "XX", now + hold, due[i])
   local d = fields(due[i])
-  if d[2] == "" and free(d) then
-    redis.call("HSET", live .. due[i], "due", now + hold, "probe", token)
-    give(due[i], d[1])
+  local ends = tonumber(d[4]) or 0
+  if ends > 0 and ends <= now then
+    redis.call("ZREM", cooling, due[i])
+  else
+    redis.call("ZADD", cooling, "XX", now + hold, due[i])
+    if d[1] then redis.call("HSET", live .. due[i], "due", now + hold) end
+    if d[2] == "" and free(d) then
+      redis.call("HSET", live .. due[i], "probe", token)
+      give(due[i], d[1])
+    end
   end
 end
 

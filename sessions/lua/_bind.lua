@@ -50,12 +50,14 @@ end
 
 -- Moves the session, whose fields are s, to the proxy; leases are the caller's affair.
 local function move(sid, s, o, proxy, why)
-  leave(s.p)
+  local from = s.p
+  -- Of what may fail, nothing is done by halves: a count that is none ends it here.
   redis.call("HINCRBY", loads, proxy, 1)
-  redis.call("HINCRBY", counters, "failovers", 1)
-  event(sid, "rebound", "from", s.p, "proxy", proxy, "reason", why)
   s.p, s.g = proxy, (s.g or 1) + 1
   redis.call("HSET", sessions .. sid, "p", proxy, "g", s.g)
+  leave(from)
+  redis.call("HINCRBY", counters, "failovers", 1)
+  event(sid, "rebound", "from", from, "proxy", proxy, "reason", why)
   if o.clear then
     redis.call("UNLINK", states .. sid)
     s.v = next_version()

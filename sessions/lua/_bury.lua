@@ -1,6 +1,6 @@
 -- Fragment: leases whose holders died.
 -- Expects: sessions/_session, proxies/_settle.
--- Gives: settle_lost, bury.
+-- Gives: dismiss, bury.
 
 local NOTHING = {kind = "lost", bytes = 0}
 
@@ -9,6 +9,18 @@ local function settle_lost(token, proxy)
   if redis.call("ZREM", leases, token) == 0 then return end
   settle(proxy, NOTHING)
   redis.pcall("HINCRBY", counters, "lost_leases", 1)
+end
+
+-- The nonce of an exclusive session's lease.
+local function held_by(s) return string.match(s.k or "", "^%w*") end
+
+-- Whose deadline is over is done with it: what he still brings is refused, and changes
+-- nothing of the proxy either. Returns the session's new incarnation.
+local function dismiss(sid, s, o, next_use)
+  if o.leases == 1 then
+    settle_lost(table.concat({s.p, s.i, held_by(s), sid}, ":"), s.p)
+  end
+  return fence(sid, o, next_use)
 end
 
 local function bury(most)

@@ -30,10 +30,11 @@ local function next_version()
   return string.format("%.0f", version)
 end
 
--- Sessions that live for one job are counted, not told: they would flood the stream.
+-- Sessions that live for one job are counted, not told: they would flood the stream. What
+-- is told is done, also where the stream is none.
 local function event(sid, what, ...)
   if string.sub(sid, 1, 1) == "~" then return end
-  redis.call("XADD", audit, "MAXLEN", "~", 50000, "*", "event", what, "session", sid, ...)
+  redis.pcall("XADD", audit, "MAXLEN", "~", 50000, "*", "event", what, "session", sid, ...)
 end
 
 -- A job that waits asks again and again: it is told once a minute.

@@ -1,5 +1,5 @@
 -- Fragment: lease one session.
--- Expects: sessions/_failover, sessions/_hold.
+-- Expects: sessions/_failover, sessions/_hold, sessions/_bury.
 -- Gives: take.
 
 local function busy(sid, wait, why)
@@ -7,9 +7,6 @@ local function busy(sid, wait, why)
   refused(sid, why)
   return {"B", wait, why}
 end
-
--- The nonce of an exclusive session's lease.
-local function held_by(s) return string.match(s.k, "^%w*") end
 
 local function take(sid, may_create)
   local names = {"p", "g", "i", "x", "a", "n", "d", "k", "v", "t", "o", "u", "b", "f"}
@@ -29,10 +26,7 @@ local function take(sid, may_create)
     if others >= o.leases then return busy(sid, deadline - now, "leased") end
     if others == 0 then deadline = 0 end
   elseif s.p and deadline > 0 then
-    if o.leases == 1 then
-      settle_lost(table.concat({s.p, s.i, held_by(s), sid}, ":"), s.p)
-    end
-    s.i, s.k, deadline = fence(sid, o, s.u), "", 0
+    s.i, s.k, deadline = dismiss(sid, s, o, s.u), "", 0
   end
   local status = "H"
   if s.p then

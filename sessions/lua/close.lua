@@ -12,8 +12,13 @@ local reason, sid, batch = unpack(ARGV)
 local found = sid ~= "" and {sid} or redis.call("ZRANGE", expiry, 0, batch - 1)
 local closed = 0
 for i = 1, #found do
-  local proxy = redis.call("HGET", sessions .. found[i], "p")
-  if proxy then
+  local proxy = redis.pcall("HGET", sessions .. found[i], "p")
+  if type(proxy) == "table" then
+    -- It is no hash, and no session of anybody.
+    redis.call("UNLINK", sessions .. found[i])
+    redis.call("ZREM", expiry, found[i])
+    closed = closed + 1
+  elseif proxy then
     remove(found[i], proxy, reason)
     closed = closed + 1
   else

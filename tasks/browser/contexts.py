@@ -64,7 +64,8 @@ class Contexts:
         await self._expire()
         lease = wish.lease
         name = (lease.pool, lease.session)
-        if used := self._used.get(name):
+        used = self._used.get(name)
+        if used and used.fit == fit(wish) and not lease.shared:
             with suppress(TimeoutError):
                 await asyncio.wait_for(used.back.wait(), _BACK)
         if kept := self._kept.pop(name, None):
@@ -122,6 +123,10 @@ class Contexts:
 
     async def close(self, held: Held, *, used: bool = True) -> None:
         """Close it, and its browser too, if that was to go with its last page."""
+        # It is closed, whoever waits for that.
+        await asyncio.shield(self._later(self._close(held, used=used)))
+
+    async def _close(self, held: Held, *, used: bool) -> None:
         self._take_back(held)
         process = held.process
         process.open -= used
@@ -239,10 +244,11 @@ class Contexts:
         """Have contexts closed that nobody came back for."""
         self._later(self._expire())
 
-    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+    def _later(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.ensure_future(work)
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
+        return task
 
     async def _expire(self) -> None:
         now = time.monotonic()

@@ -19,6 +19,7 @@ NETWORK_CHANGED: Final = "ERR_NETWORK_CHANGED"
 _CLOSED: Final = "has been closed"
 _CRASHED: Final = "Target crashed"
 _NO_ZONE: Final = "Invalid timezone"
+_NO_LOCALE: Final = "Invalid locale"
 #: How Playwright passes on what a browser writes as it starts, before it has any page.
 _WRITTEN: Final = re.compile(r"\[pid=\d+\]\[err\] (.{1,300})")
 
@@ -50,8 +51,10 @@ def gone(error: Error) -> BrowserFailed | None:
 def not_taken(error: Exception) -> InvalidJob | None:
     """Return what is wrong with the job, if that is why no page opens for it.
 
-    Which time zones there are is known to the browser alone.
+    Which time zones and locales there are is known to the browser alone.
     """
+    if _NO_LOCALE in str(error):
+        return InvalidJob("locale: the browser knows none of that name")
     if _NO_ZONE in str(error):
         return InvalidJob("timezone: the browser knows none of that name")
     return None

@@ -6,6 +6,7 @@ import signal
 import socket
 import time
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -26,6 +27,8 @@ from tasks.browser import failures
 _START, _END = 30.0, 5.0
 #: Seconds between two looks at the memory while pages are open.
 _LOOK: Final = 1.0
+#: Looks of which one is taken while no page is open.
+_SELDOM: Final = 5
 #: Seconds in which the end of a page is told of that took too much.
 _NEWS: Final = 5.0
 #: Of the environment, what a browser needs: the rest of it holds a worker's secrets.
@@ -154,11 +157,14 @@ class Process:
             _kill(pids[0])
 
     async def _watch(self) -> None:
-        """Look at its memory while there are pages."""
+        """Look at its memory, less often while there are no pages."""
         most = self._config.render_max_memory_mb * _MB
-        while not self.dead:
+        for look in count():
             await asyncio.sleep(_LOOK)
-            if not self.open:
+            if self.dead:
+                return
+            # What is kept is quiet, if nothing has gone wrong.
+            if not self.open and look % _SELDOM:
                 continue
             kinds = await self._kinds()
             sizes = {pid: _memory(pid) for pid in kinds}

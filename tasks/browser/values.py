@@ -64,11 +64,13 @@ class Rendered:
 
     *page* is its last document, as a fetch would have it; *cut* says that its HTML is
     only the beginning. *cookies* and *origins* are the session's new ones, `None` where
-    they cannot be told. Times are in milliseconds.
+    they cannot be told. *warm* says that the context was kept from the last page. Times
+    are in milliseconds.
     """
 
     held: "Held"
     page: Page
+    warm: bool = False
     title: str = ""
     cut: bool = False
     error: LimpetError | None = None

@@ -51,7 +51,7 @@ class Visit:
     def __init__(self, wish: Wish, held: Held, limits: Limits) -> None:
         self._wish, self._held, self._limits = wish, held, limits
         self._start = time.monotonic()
-        self._found = Rendered(held, _no_page(wish.job.url))
+        self._found = Rendered(held, _no_page(wish.job.url), warm=held.warm)
         self._tab: Tab
         self._watch: Watch
         self._way: Way
@@ -68,11 +68,13 @@ class Visit:
         """
         found = self._found
         try:
-            self._tab = await self._within(_STORAGE, self._held.context.new_page())
+            self._tab = await self._within(_STORAGE, self._held.open())
         except (Error, TimeoutError) as error:
             if wrong := failures.not_taken(error):
                 raise wrong from None
             if self._held.anchor:  # whose process has just died
+                raise BrowserFailed("the page") from None
+            if await self._held.process.pids():  # it answers: others have pages in it
                 raise BrowserFailed("the page") from None
             self._held.process.lose()
             raise BrowserFailed("the browser") from None
@@ -117,13 +119,15 @@ class Visit:
         """Do the work until it is done, late, or cannot go on."""
         work = asyncio.ensure_future(self._work())
         ends: set[asyncio.Future[Any]] = {work, self._watch.ended}
-        await asyncio.wait(
-            ends,
-            timeout=self._wish.timeout,
-            return_when=asyncio.FIRST_COMPLETED,
-        )
-        if not work.done():
+        try:
+            await asyncio.wait(
+                ends,
+                timeout=self._wish.timeout,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        finally:
             work.cancel()
+        if not work.done():
             await asyncio.wait({work}, timeout=1)
         if self._lost:
             return self._lost

@@ -22,7 +22,7 @@ from tasks.browser.values import Seen
 #: Errors of a console that are kept, and characters of each.
 _MOST: Final = 20
 _LONGEST: Final = 500
-#: Seconds that popups and downloads have to end with the visit.
+#: Seconds that dialogs and downloads have to end with the visit.
 _CLOSING: Final = 1.0
 #: Hosts of documents that are remembered, in their order.
 _HOSTS: Final = 50
@@ -72,7 +72,7 @@ class Watch:
             self.ended.set_result(what)
 
     async def close(self) -> None:
-        """See no more; wait for popups that close, for a second at most."""
+        """See no more; wait for dialogs and downloads, for a second at most."""
         self._context.remove_listener("page", self._popup)
         self._context.remove_listener("request", self._requests)
         self.end("")
@@ -91,7 +91,6 @@ class Watch:
     def _popup(self, page: Page) -> None:
         if page is not self._page:
             self.seen.popups += 1
-            self._do(page.close())
 
     def _said(self, message: ConsoleMessage) -> None:
         if message.type == "error":

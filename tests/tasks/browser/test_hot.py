@@ -13,6 +13,7 @@ from proxies import Proxy
 from sessions import Lease
 from tasks.browser import contexts
 from tasks.browser.host import Host
+from tasks.browser.values import Rendered
 from tests.conftest import Eventually
 from tests.tasks.browser.conftest import Visitor, body_of
 
@@ -27,7 +28,7 @@ def test_the_next_page_of_a_session_is_in_the_same_context(
 
     second = visitor.once(f"{lab.site}/echo")
 
-    assert second.held.warm
+    assert (first.warm, second.warm) == (False, True)
     assert second.held.context is first.held.context
     assert body_of(second.page.body)["headers"]["cookie"] == "seen=1"
 
@@ -75,14 +76,52 @@ def test_a_page_waits_for_the_context_that_the_last_job_puts_away(
         assert second.result(30).held.warm
 
 
-def test_a_page_does_not_wait_for_long(visitor: Visitor, lab: Lab) -> None:
+def _beside(visitor: Visitor, lab: Lab, **job: Any) -> Rendered:
+    """Do a page while another one of the session is open."""
     first = visitor.visit(f"{lab.site}/whoami")
+    with ThreadPoolExecutor() as threads:
+        second = threads.submit(visitor.once, f"{lab.site}/whoami", **job)
+        wait([second], timeout=15)
+        in_time = second.done()
+        visitor.host.drop(first)
+        assert in_time
+        return second.result()
 
-    second = visitor.once(f"{lab.site}/whoami")
-    visitor.host.drop(first)
 
-    assert not second.held.warm
-    assert second.page.status == HTTPStatus.OK
+def test_a_page_does_not_wait_for_ever(visitor: Visitor, lab: Lab) -> None:
+    second = _beside(visitor, lab)
+
+    assert (second.warm, second.page.status) == (False, HTTPStatus.OK)
+
+
+@pytest.mark.parametrize(
+    ("shared", "viewport"), [(True, (1280, 720)), (False, (400, 300))]
+)
+def test_a_page_that_cannot_have_the_context_does_not_wait_for_it(
+    visitor: Visitor,
+    lab: Lab,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    shared: bool,
+    viewport: tuple[int, int],
+) -> None:
+    monkeypatch.setattr(contexts, "_BACK", 60)
+    visitor.lease = replace(visitor.lease, shared=shared)
+
+    size = dict(zip(("width", "height"), viewport, strict=True))
+    second = _beside(visitor, lab, viewport=size)
+
+    assert (second.warm, second.page.status) == (False, HTTPStatus.OK)
+
+
+def test_the_memory_of_contexts_that_are_kept_is_looked_at(
+    visitor: Visitor, lab: Lab, eventually: Eventually
+) -> None:
+    found = visitor.visit(f"{lab.site}/whoami")
+    visitor.keep(found)
+    found.held.process.memory = 0
+
+    eventually(lambda: found.held.process.memory > 0)
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,12 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from playwright.async_api import Page
 
 from lab import Lab
 from limpet.errors import AddressRefused, InvalidJob, StepFailed
@@ -172,9 +175,31 @@ def test_popups_are_closed_and_counted(
     assert found.error is None
     # A browser blocks what no click has asked for, if it likes.
     assert found.seen.popups >= 1
-    # A visit waits for that no longer than a second.
     eventually(lambda: len(found.held.context.pages) == 1)
     visitor.host.drop(found)
+
+
+@pytest.mark.parametrize("created", [True, False])
+def test_a_popup_that_comes_when_its_job_is_done_is_closed(
+    visitor: Visitor, lab: Lab, eventually: Eventually, *, created: bool
+) -> None:
+    visitor.lease = replace(visitor.lease, created=created)
+    steps = [{"do": "click", "selector": "#open"}]
+    found = visitor.visit(f"{lab.site}/trap/late-popup", steps=steps)
+    came: list[Page] = []
+
+    def note(page: Page) -> None:
+        came.append(page)
+
+    found.held.context.on("page", note)
+    visitor.keep(found)
+    tabs = list(found.held.context.pages)
+
+    eventually(lambda: len(came) > len(tabs))
+    eventually(lambda: found.held.context.pages == tabs)
+
+    assert len(tabs) == (0 if created else 1)
+    assert visitor.once(f"{lab.site}/whoami").warm
 
 
 @pytest.mark.parametrize(
@@ -284,15 +309,16 @@ def test_a_service_worker_is_not_registered(visitor: Visitor, lab: Lab) -> None:
     assert "asked none" in found.page.body.decode()
 
 
-def test_a_time_zone_that_there_is_not_ends_its_job_and_no_browser(
-    visitor_on: VisitorOn, lab: Lab
+@pytest.mark.parametrize("unknown", [{"timezone": "Mars/Base"}, {"locale": "en-USA"}])
+def test_what_the_browser_does_not_know_ends_the_job_and_no_browser(
+    visitor_on: VisitorOn, lab: Lab, unknown: dict[str, Any]
 ) -> None:
     wrong, right = (visitor_on(lab.proxies[n].line) for n in range(2))
     right.once(f"{lab.site}/whoami")
     before = right.host.pids()[0]
 
-    with pytest.raises(InvalidJob, match="timezone: "):
-        wrong.visit(f"{lab.site}/whoami", timezone="Mars/Base")
+    with pytest.raises(InvalidJob, match=f"{next(iter(unknown))}: "):
+        wrong.visit(f"{lab.site}/whoami", **unknown)
 
     after = right.once(f"{lab.site}/whoami")
     assert (after.error, after.page.status) == (None, 200)
