@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from limpet.errors import NoProxyAvailable
 from limpet.keys import Keys
 from proxies import HealthPolicy, Outcome, Proxy, ProxyPool, ProxyRecord, Tried
 from proxies.store import ProxyStore
@@ -256,3 +257,32 @@ def test_a_proxy_that_was_forgotten_meanwhile_stays_so(
 
     assert standing.state == ""
     assert not redis.exists(KEYS.live_proxy(records[0].id))
+
+
+def test_a_resting_proxy_whose_time_is_over_keeps_nobody_waiting(
+    manager_of: Managers, redis: Redis, pool: ProxyPool, records: list[ProxyRecord]
+) -> None:
+    for one in records[1:]:
+        pool.set_mode(one.id, "disabled")
+    fail(redis, records[0])
+    redis.hset(KEYS.live_proxy(records[0].id), "ends", 1)
+
+    assert ids(pool) == set()
+
+    assert redis.zcard(KEYS.cooling) == 0
+    with pytest.raises(NoProxyAvailable) as caught:
+        manager_of().acquire("s", hold=30)
+    assert caught.value.retry_after is None
+
+
+def test_one_that_cannot_be_tried_now_is_due_when_it_says(
+    redis: Redis, pool: ProxyPool, records: list[ProxyRecord]
+) -> None:
+    fail(redis, records[0])
+    key = KEYS.live_proxy(records[0].id)
+    redis.hset(key, mapping={"cap": 1, "inflight": 1})
+
+    assert records[0].id not in ids(pool)
+
+    due = redis.zscore(KEYS.cooling, records[0].id)
+    assert due == float(redis.hget(key, "due") or 0) > 1
