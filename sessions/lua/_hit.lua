@@ -13,7 +13,7 @@ if excluded == ""
     if d[4] == "1"
       and (state == "healthy" or state == "degraded" or state == "unknown") then
       return hold("H", sid, {p = s[1], n = s[4], i = s[5], k = s[6], a = s[7], t = s[8],
-        g = s[9], v = s[10]}, {renew = true, leases = 1}, 0, 0, d)
+        g = s[9], v = s[10]}, {renew = true, leases = 1, delay = 0}, 0, 0, d)
     end
   end
 end

@@ -25,6 +25,8 @@ local function hold(status, sid, s, o, deadline, others, counts)
     redis.call("HSET", sessions .. sid, "d", math.max(ends, deadline), "n", s.n + 1,
       "x", expires, "f", others + 1)
   end
+  -- Until the release says so: others may hold it too, and this one may die.
+  if o.delay > 0 then redis.call("HSET", sessions .. sid, "u", now + o.delay) end
   if o.pooled then
     redis.call("ZREM", warm, sid)
     redis.call("ZREM", warm_next, sid)

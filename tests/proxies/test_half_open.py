@@ -45,6 +45,22 @@ def test_only_one_session_tries_it(
     assert pool.status([proxy])[0].state == "unhealthy"
 
 
+def test_nobody_else_tries_it_for_as_long_as_the_lease_is_renewed(
+    down: tuple[SessionManager, ProxyRecord], pool: ProxyPool, redis: Redis
+) -> None:
+    manager, proxy = down
+    probe = manager.acquire("a", hold=30)
+    redis.zadd(KEYS.cooling, {proxy.id: 1})  # the first hold is over
+    redis.hset(KEYS.live_proxy(proxy.id), "due", 1)
+
+    manager.renew(probe, hold=30)
+
+    with pytest.raises(NoProxyAvailable):
+        manager.acquire("b", hold=30)
+    manager.release(probe, Outcome.FAULT)
+    assert pool.status([proxy])[0].due > 60
+
+
 def test_a_success_brings_it_back_step_by_step(
     down: tuple[SessionManager, ProxyRecord], pool: ProxyPool
 ) -> None:

@@ -209,3 +209,13 @@ def _once_free(manager: SessionManager, session: str) -> Lease:
             return manager.acquire(session, hold=30)
         except SessionBusy:
             continue
+
+
+def test_requests_of_several_holders_keep_their_distance(manager_of: Managers) -> None:
+    manager = manager_of(min_delay=10, max_leases=3)
+    manager.acquire("s", hold=30)
+
+    with pytest.raises(SessionBusy) as caught:
+        manager.acquire("s", hold=30)
+
+    assert caught.value.reason == "delay"
