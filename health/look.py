@@ -28,7 +28,8 @@ class Look:
     """All pools, the runs of upkeep by task, and when beat was last heard of.
 
     *at* is the server's time, in Unix seconds as all the others. The beat that is or
-    was active has been so since *beat_since*. *damaged* names all that cannot be read.
+    was active has been so since *beat_since*. *damaged* names all that cannot be read;
+    *named* says that the pools' names can.
     *room* is the bytes in use that count towards Redis' limit, and that limit.
     """
 
@@ -39,6 +40,7 @@ class Look:
     beat_since: float | None = None
     damaged: tuple[str, ...] = ()
     room: tuple[int, int] | None = None
+    named: bool = True
 
     def waits_since(self, task: str) -> float | None:
         """Return since when *task* should have gone well.

@@ -106,7 +106,10 @@ def _snapshots(facts: Facts, limits: Limits) -> Iterator[Check]:
     most = limits.snapshot_age
     if most is None:
         return
-    for one in facts.pools or ():
+    if facts.pools is None:
+        yield Check("snapshots", Status.UNKNOWN, "not known", limit=most)
+        return
+    for one in facts.pools:
         age = one.snapshot_age
         status = Status.DEGRADED if age is None else _above(age, most)
         text = "there is none yet" if age is None else f"the newest is {age:.0f} s old"
@@ -222,7 +225,10 @@ def _cleanup(facts: Facts, limits: Limits) -> Iterator[Check]:
 
 
 def _proxies(facts: Facts, limits: Limits) -> Iterator[Check]:
-    for one in facts.pools or ():
+    if facts.pools is None:
+        yield Check("proxies", Status.UNKNOWN, "not known", limit=limits.proxies)
+        return
+    for one in facts.pools:
         yield _proxies_of(one, limits.proxies)
 
 

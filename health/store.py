@@ -47,6 +47,7 @@ class HealthStore:
         """
         beat, runs = self._upkeep.look(one.task for one in ENTRIES)
         pools, damaged = self._pools_there()
+        named = not damaged
         damaged += [
             f"the record of {task}" for task, run in runs.items() if run.damaged
         ]
@@ -65,6 +66,7 @@ class HealthStore:
             beat_since=beat.since or None,
             damaged=tuple(damaged),
             room=self._history.fullest(),
+            named=named,
         )
 
     def _pools_there(self) -> tuple[list[str], list[str]]:

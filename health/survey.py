@@ -100,13 +100,17 @@ class Survey:
             workers=None if queues.trouble else workers,
             beat_age=_age(look, look.beat_at) if look else None,
             cleanup=_cleanup(look) if look else None,
-            pools=tuple(_pool(look, one) for one in look.pools) if look else None,
+            pools=_pools(look) if look and look.named else None,
             upkeep=_upkeep(look) if look else {},
             damaged=look.damaged if look else (),
             redis_room=_room(look) if look else None,
         )
         report = judge(facts, self._limits)
         return Seen(report, facts, look, queues.answer, self._gaps)
+
+
+def _pools(look: Look) -> tuple[PoolFacts, ...]:
+    return tuple(_pool(look, one) for one in look.pools)
 
 
 def _sql(settings: Settings) -> str:

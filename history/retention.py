@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Engine
+from sqlalchemy import ColumnElement, Engine, exists
 from sqlmodel import col
 
 from history.rollup import rolled_up_to
@@ -70,6 +70,12 @@ def _old(
     expired = now_ms - settings.checkpoint_keep_hours * _HOUR_MS
     raw = day(settings.snapshot_keep_days)
     event = [AuditRow.pool, AuditRow.ms, AuditRow.seq, AuditRow.item]
+    ended = col(ClosedRow.closed) < utc(day(settings.closed_keep_days))
+    # A copy of what has ended is not brought back, for as long as that is known.
+    copied = exists().where(
+        col(CheckpointRow.pool) == col(ClosedRow.pool),
+        col(CheckpointRow.session) == col(ClosedRow.session),
+    )
     closed = [ClosedRow.pool, ClosedRow.ms, ClosedRow.seq, ClosedRow.item]
     found: list[tuple[str, list[Any], ColumnElement[bool]]] = [
         (
@@ -78,12 +84,12 @@ def _old(
             col(HourRow.at) < utc(day(settings.rollup_keep_days)),
         ),
         ("audit", event, col(AuditRow.at) < utc(day(settings.audit_keep_days))),
-        ("closed", closed, col(ClosedRow.closed) < utc(day(settings.closed_keep_days))),
         (
             "checkpoints",
             [CheckpointRow.pool, CheckpointRow.session],
             col(CheckpointRow.expires) < utc(expired),
         ),
+        ("closed", closed, ended & ~copied),
         (
             "snapshots",
             [SystemSnapshotRow.ms, SystemSnapshotRow.seq],
@@ -92,8 +98,11 @@ def _old(
     ]
     pool_key = [PoolSnapshotRow.pool, PoolSnapshotRow.ms, PoolSnapshotRow.seq]
     for pool in tables.pools(engine):
-        # The last one before an hour is what that hour is counted from.
-        until = min(raw, rolled_up_to(engine, pool) - _HOUR_MS)
+        # The last one before an hour is what that hour is counted from, however long
+        # before it was taken.
+        summed = rolled_up_to(engine, pool)
+        last = tables.last_before(engine, pool, summed)
+        until = min(raw, summed - _HOUR_MS, last.at_ms if last else 0)
         old = (col(PoolSnapshotRow.pool) == pool) & (
             col(PoolSnapshotRow.at) < utc(max(0, until))
         )

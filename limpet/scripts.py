@@ -9,7 +9,7 @@ that the script names, or that it names until there are ``later_keys``.
 import hashlib
 import re
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from types import MappingProxyType
 from typing import Final
@@ -37,9 +37,15 @@ def source(package: str, name: str, inserts: Mapping[str, str] = _NOTHING) -> st
 
     Raises `KeyError` for an insert that *inserts* does not have.
     """
+    return _source(package, name, tuple(inserts.items()))
+
+
+# One for each pool would take 8 ms of each process.
+@lru_cache(maxsize=256)
+def _source(package: str, name: str, inserts: tuple[tuple[str, str], ...]) -> str:
     text = _whole(package, name)
     first, *later = (_bare(part) for part in text.split(_LATER))
-    given = {"keys": lua_locals(first), **inserts}
+    given = {"keys": lua_locals(first), **dict(inserts)}
     for part in later:
         given["later_keys"] = lua_locals(part, known=first)
     whole = _INSERT.sub(lambda found: given[found[1]], text)

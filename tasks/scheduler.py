@@ -54,8 +54,8 @@ class Scheduler(beat.Scheduler):
         """Send what is due, if this beat is the active one; return seconds to wait."""
         try:
             active, now_ms, sent = self._store.lead(self._token, self._name)
-            self._say("beat_active" if active else "beat_waits")
             wait = self._send_all(now_ms, sent) if active else self._round
+            self._say("beat_active" if active else "beat_waits")
             pulse.tell(settings().pulse_file)
         except StoreUnavailable as error:
             self._say("beat_has_no_store", reason=str(error))
@@ -98,10 +98,15 @@ class Scheduler(beat.Scheduler):
         return wait
 
     def _send(self, entry: Any, last_ms: int, now_ms: int) -> None:
-        log.info("upkeep_sent", entry=entry.name, task=entry.task)
         headers = {SLOT: str(last_ms), SENT: now_ms}
         options = {**entry.options, "headers": headers, "producer": self.producer}
         self.send_task(entry.task, entry.args, entry.kwargs, **options)
+        log.info("upkeep_sent", entry=entry.name, task=entry.task)
+
+    def _ensure_connected(self) -> Any:
+        """Connect for the first message; Celery's own waits for a broker for ever."""
+        # Nobody else would know that this beat lives, nor take its place.
+        return self.connection.ensure_connection(max_retries=1, interval_start=0)
 
     def _say(self, state: str, **fields: str) -> None:
         if state != self._state:

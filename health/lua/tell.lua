@@ -3,14 +3,15 @@
 -- KEYS: 1 alerts, 2 their events, 3 changes that are to be sent on
 -- ARGV: 1 for how long a change must have lasted, in ms; 2 the most changes to be kept
 --       for sending, 0 for none; then for each check: id, status, text. One whose
---       status is unknown stays as it is, one that is not named is healthy.
+--       status is unknown stays as it is, and so do those of pools if "name" without a
+--       pool is unknown; one that is not named is healthy.
 -- Returns: a JSON object for each change: alert, was, status, since (ms), text, id
 
 local alerts, events, outbox = KEYS[1], KEYS[2], KEYS[3]
 local after, most = tonumber(ARGV[1]), tonumber(ARGV[2])
 local clock = redis.call("TIME")
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-local changes, named = {}, {}
+local changes, named, unknown = {}, {}, {}
 
 --@include limpet/_sound
 sound(alerts, "hash")
@@ -56,10 +57,16 @@ end
 
 for i = 3, #ARGV, 3 do
   named[ARGV[i]] = true
-  if ARGV[i + 1] ~= "unknown" then judge(ARGV[i], ARGV[i + 1], ARGV[i + 2]) end
+  if ARGV[i + 1] == "unknown" then
+    unknown[ARGV[i]] = true
+  else
+    judge(ARGV[i], ARGV[i + 1], ARGV[i + 2])
+  end
 end
 local all = redis.call("HKEYS", alerts)
 for i = 1, #all do
-  if not named[all[i]] then judge(all[i], "healthy", "there is no such thing any more") end
+  if not named[all[i]] and not unknown[string.match(all[i], "^[^:]*")] then
+    judge(all[i], "healthy", "there is no such thing any more")
+  end
 end
 return changes

@@ -8,6 +8,7 @@ import structlog
 from history.retention import prune
 from history.rollup import roll_up
 from history.store import HistoryStore
+from history.tables import figures as tables
 from limpet import database
 from limpet.connection import session_redis
 from limpet.names import ROLL_UP_HISTORY
@@ -29,7 +30,8 @@ def roll_up_history(self: UpkeepTask) -> dict[str, Any]:
     engine = database.engine(config.sql_url)
     now = HistoryStore(session_redis(config)).now_ms()
     hours = unfinished = 0
-    for pool in runtime.pools():
+    # Also those that Redis no longer names.
+    for pool in sorted({*runtime.pools(), *tables.pools(engine)}):
         more = True
         while more and self.turn.going:
             done = roll_up(engine, pool)

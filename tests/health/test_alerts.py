@@ -102,6 +102,19 @@ def test_what_is_unknown_changes_nothing(alerts_of: Make) -> None:
     ]
 
 
+def test_what_is_unknown_of_all_pools_changes_nothing_of_any(alerts_of: Make) -> None:
+    alerts = alerts_of()
+    alerts.tell(report(snapshots__a=Status.DEGRADED, proxies__a=Status.DEGRADED))
+
+    away = told(alerts.tell(report(snapshots=Status.UNKNOWN, proxies=Status.UNKNOWN)))
+    back = alerts.tell(
+        report(snapshots__a=Status.DEGRADED, snapshots__b=Status.HEALTHY)
+    )
+
+    assert away == []
+    assert told(back) == [("proxies:a", "degraded", "healthy")]
+
+
 def test_a_change_that_does_not_last_is_not_told(
     alerts_of: Make, redis: Redis, eventually: Eventually
 ) -> None:

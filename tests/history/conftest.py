@@ -7,13 +7,17 @@ from redis import Redis
 from sqlalchemy import Engine, text
 from sqlmodel import SQLModel
 
+from history.checkpoint import Checkpoints
 from history.drain import Drain
 from history.names import Names
+from history.restore import Restorer
 from history.store import HistoryStore
 from limpet import database, schema
+from limpet.sealing import Sealer
 from limpet.settings import Settings
-from proxies import Outcome
+from proxies import Outcome, ProxyPool
 from sessions import SessionManager
+from tests.conftest import RECORDS
 from tests.databases import config, postgres
 
 __all__ = ["config", "postgres"]
@@ -69,3 +73,26 @@ def everything(drain: Drain) -> int:
     while (done := drain.audit("default")).entries:
         moved += done.entries
     return moved
+
+
+@pytest.fixture
+def checkpoints(store: HistoryStore, engine: Engine) -> Checkpoints:
+    return Checkpoints(store, engine, Names(), Sealer())
+
+
+@pytest.fixture
+def restorer(store: HistoryStore, engine: Engine) -> Restorer:
+    return Restorer(store, engine, Sealer(), Names())
+
+
+def copy_all(checkpoints: Checkpoints) -> int:
+    written, more = 0, True
+    while more:
+        step = checkpoints.step("default")
+        written, more = written + step.written, step.more
+    return written
+
+
+def lose_everything(redis: Redis, pool: ProxyPool) -> None:
+    redis.flushall()
+    pool.publish(RECORDS)

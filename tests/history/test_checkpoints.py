@@ -21,34 +21,11 @@ from limpet.sealing import Sealer
 from proxies import ProxyPool
 from sessions import SessionManager, Sticky
 from tests.conftest import RECORDS
-from tests.history.conftest import Rows, use
+from tests.history.conftest import Rows, copy_all, lose_everything, use
 
 KEYS = Keys("default")
 COOKIES = [{"name": "sid", "value": "C00kieS3cret", "domain": "shop.test", "path": "/"}]
 Managers = Callable[..., SessionManager]
-
-
-@pytest.fixture
-def checkpoints(store: HistoryStore, engine: Engine) -> Checkpoints:
-    return Checkpoints(store, engine, Names(), Sealer())
-
-
-@pytest.fixture
-def restorer(store: HistoryStore, engine: Engine) -> Restorer:
-    return Restorer(store, engine, Sealer(), Names())
-
-
-def copy_all(checkpoints: Checkpoints) -> int:
-    written, more = 0, True
-    while more:
-        step = checkpoints.step("default")
-        written, more = written + step.written, step.more
-    return written
-
-
-def lose_everything(redis: Redis, pool: ProxyPool) -> None:
-    redis.flushall()
-    pool.publish(RECORDS)
 
 
 def seen(manager: SessionManager) -> dict[str, dict[str, Any]]:

@@ -1,5 +1,6 @@
 """Sessions that ended leave a row."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -7,13 +8,17 @@ import pytest
 from redis import Redis
 from sqlalchemy import Engine
 
+from history.checkpoint import Checkpoints
 from history.drain import Drain
 from history.names import Names
+from history.restore import Restoration, Restorer
+from history.retention import prune
 from history.store import HistoryStore
 from limpet.keys import Keys
-from proxies import Outcome
+from limpet.settings import Settings
+from proxies import Outcome, ProxyPool
 from sessions import Reason, SessionManager
-from tests.history.conftest import Rows, everything, use
+from tests.history.conftest import Rows, copy_all, everything, lose_everything, use
 
 KEYS = Keys("default")
 CLOSED = (
@@ -138,3 +143,31 @@ def test_names_are_hashed_when_a_key_is_set(
     text = str(rows("SELECT * FROM audit_events")) + str(rows(CLOSED))
     assert "shop.test" not in text
     assert names.label("user-1@shop.test") in {row["session"] for row in rows(CLOSED)}
+
+
+def test_that_a_session_ended_is_known_for_as_long_as_its_copy(  # noqa: PLR0913, PLR0917 - parts
+    manager_of: Callable[..., SessionManager],
+    pool: ProxyPool,
+    redis: Redis,
+    checkpoints: Checkpoints,
+    restorer: Restorer,
+    drain: Drain,
+    engine: Engine,
+    store: HistoryStore,
+) -> None:
+    manager = manager_of(idle_ttl=7 * 86_400, max_age=14 * 86_400)
+    use(manager, "ended")
+    copy_all(checkpoints)
+    manager.close("ended")
+    drain.audit("default")
+    config = Settings(closed_keep_days=1, checkpoint_keep_hours=1)
+    day = 86_400_000
+
+    two = prune(engine, config, now_ms=store.now_ms() + 2 * day, going=lambda: True)
+    lose_everything(redis, pool)
+    done = restorer.restore(manager)
+    nine = prune(engine, config, now_ms=store.now_ms() + 9 * day, going=lambda: True)
+
+    assert (two.closed, two.checkpoints) == (0, 0)
+    assert done == Restoration(ended=1)
+    assert (nine.closed, nine.checkpoints) == (1, 1)

@@ -78,7 +78,9 @@ def test_an_hour_is_summed_up_once_it_is_over(
 
     first, again = roll_up(engine, "default"), roll_up(engine, "default")
 
-    found = rows("SELECT samples, active, requests, failovers FROM pool_hours")
+    found = rows(
+        "SELECT samples, active, requests, failovers FROM pool_hours ORDER BY at"
+    )
     assert (first, again) == (RolledUp(3), RolledUp(0))
     # The first minute only says where counting began.
     assert [row["requests"] for row in found] == [590, 600, 600]
@@ -157,6 +159,34 @@ def test_what_is_too_old_goes_and_snapshots_not_summed_up_stay(
     assert again == Pruned()
     left = rows("SELECT count(*) AS n FROM pool_snapshots")
     assert left[0]["n"] == pytest.approx(2 * 48, abs=4)
+
+
+def test_what_was_counted_while_no_snapshot_was_taken_is_not_lost(
+    redis: Redis, engine: Engine, drain: Drain, rows: Rows, now: int
+) -> None:
+    config = Settings(snapshot_keep_days=2, rollup_keep_days=50)
+    again = hour_of(now) - HOUR_MS
+
+    def sum_up() -> None:
+        moved(drain)
+        while roll_up(engine, "default").more:
+            pass
+
+    def counted(requests: int, at_ms: int) -> None:
+        figures = replace(FIGURES, totals=Totals(requests=requests))
+        redis.xadd(snapshots_of("default"), {"json": figures.dump()}, id=f"{at_ms}-1")
+
+    lived(redis, hour_of(now) - 10 * DAY_MS, 120)
+    sum_up()
+    counted(1_000_000, again)
+    sum_up()
+    done = prune(engine, config, now_ms=now, going=lambda: True)
+    counted(1_000_000, hour_of(now))
+    sum_up()
+
+    assert done.snapshots == 119
+    hours = rows("SELECT requests FROM pool_hours ORDER BY at")
+    assert [one["requests"] for one in hours] == [590, 600, 1_000_000 - 1190]
 
 
 def test_each_kind_has_its_own_time(engine: Engine, rows: Rows, now: int) -> None:

@@ -2,16 +2,20 @@
 
 import json
 import signal
+import subprocess
 from collections import Counter
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
 from redis import Redis
+from redis.exceptions import RedisError
 
 from beat_schedule import ENTRIES
 from limpet.connection import connect
+from limpet.embedded import server_command
 from limpet.keys import BEAT_ACTIVE, BEAT_SENT
 from limpet.names import SNAPSHOT_METRICS
 from limpet.upkeep import UpkeepStore
@@ -65,6 +69,41 @@ def test_of_two_beats_one_sends_and_the_other_follows_when_it_is_killed(
     assert max(slots.values()) == 1
     sent = [one["upkeep_sent_ms"] for one in queued()]
     assert all(later - earlier >= 1000 for earlier, later in pairwise(sent))
+
+
+def test_a_beat_without_a_broker_stays_active_and_sends_when_it_is_there(
+    stack: Stack,
+    store: UpkeepStore,
+    redis: Redis,
+    free_port: Callable[[], int],
+    tmp_path: Path,
+    eventually: Eventually,
+) -> None:
+    port = free_port()
+    away = {"CELERY_BROKER_URL": f"redis://127.0.0.1:{port}/0", EVERY: "1", **ALONE}
+    stack.celery("beat", log="beat", **away)
+    log = stack.log("beat")
+    eventually(lambda: "beat_has_no_broker" in log.read_text(), within=30)
+
+    # Longer than a beat that is silent stays the active one.
+    redis.delete(BEAT_ACTIVE)
+    eventually(lambda: store.beat().active, within=20)
+
+    command = server_command(port, tmp_path / "broker")
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as broker:
+        sent = connect(f"redis://127.0.0.1:{port}/0")
+        try:
+            eventually(lambda: _length(sent) > 1, within=30)
+        finally:
+            broker.kill()
+    assert log.read_text().count("beat_has_no_broker") == 1
+
+
+def _length(broker: Redis) -> int:
+    try:
+        return int(broker.llen("upkeep"))
+    except RedisError:
+        return 0
 
 
 def test_a_beat_that_is_told_to_stop_makes_way_at_once(
