@@ -15,6 +15,7 @@ from health import Check, Report, Status
 from health.survey import Survey
 from limpet import schema
 from limpet.connection import connect
+from limpet.keys import POOLS
 from limpet.settings import Settings
 from proxies import Outcome, Proxy, ProxyPool, ProxyRecord, Tried
 from proxies.store import ProxyStore
@@ -89,6 +90,19 @@ def test_a_frozen_server_is_down_in_time_however_often_it_is_asked(
     server.thaw()
 
     eventually(lambda: check(survey.see().report, "redis").status is Status.HEALTHY)
+
+
+def test_of_pools_whose_names_cannot_be_read_nothing_is_said(
+    survey: Survey, server: RedisServer
+) -> None:
+    with connect(f"{server.url}/1") as redis:
+        redis.set(POOLS, "no set")
+
+    report = survey.see().report
+
+    unknown = [check(report, one) for one in ("snapshots", "proxies", "sessions")]
+    assert {one.status for one in unknown} == {Status.UNKNOWN}
+    assert "the names of the pools" in check(report, "data").text
 
 
 def test_a_server_that_was_killed_is_down_and_comes_back(
