@@ -141,7 +141,8 @@ def test_a_job_outlives_a_restart_of_redis(
         done = stack.manage("proxies", "import", "-", stdin=lab.proxies[0].line)
         assert done.returncode == 0, done.stderr
         worker = stack.worker(LIMPET_VISIBILITY_TIMEOUT_SECONDS="5")
-        job = _send(stack, _urls(lab, "restart", 300), delay=0.01)
+        # Nine seconds at least: when Redis is killed, it is not done yet.
+        job = _send(stack, _urls(lab, "restart", 300), delay=0.03)
         eventually(lambda: len(_pages(lab, "restart")) >= 60)
 
         kill()
