@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal, TextIO
 
 from cli.command import fail
 from cli.output import put
+from limpet.errors import NoSuchBatch
 
 if TYPE_CHECKING:
     from limpet.client import PageOutcome
@@ -74,9 +75,10 @@ def adding_to(path: Path | None) -> Iterator[Lines]:
     if path is None:
         yield Lines(sys.stdout)
         return
+    new = not path.exists()
     try:
         # A pipe, or /dev/stdout, has nothing to be read.
-        plain = path.is_file() or not path.exists()
+        plain = new or path.is_file()
         how = os.O_RDWR if plain else os.O_WRONLY
         descriptor = os.open(path, how | os.O_CREAT | os.O_APPEND, 0o600)
     except OSError as error:
@@ -90,4 +92,9 @@ def adding_to(path: Path | None) -> Iterator[Lines]:
                 lines.read()
             except UnicodeDecodeError:
                 fail("--out: is no text; give another file")
-        yield lines
+        try:
+            yield lines
+        except NoSuchBatch:
+            if new:
+                path.unlink(missing_ok=True)
+            raise

@@ -264,7 +264,9 @@ def _misspelt(named: Iterable[str]) -> Iterable[str]:
     known = list(variables())
     for name in sorted(named):
         if name.startswith(OWNED) and name not in known:
-            near = get_close_matches(name, known, n=1, cutoff=0.6)
+            near = get_close_matches(name, known, n=3, cutoff=0.6)
+            # What a name begins with says more than how its end is spelt.
+            near.sort(key=lambda one: one.split("_")[:2] != name.split("_")[:2])
             hint = f"; did you mean {near[0]}?" if near else ""
             yield f"{name}: there is no such setting{hint}"
 

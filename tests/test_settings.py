@@ -29,12 +29,20 @@ def test_without_anything_set_everything_is_embedded() -> None:
     assert found.sql_url.startswith("sqlite:///")
 
 
+@pytest.mark.parametrize(
+    ("misspelt", "real"),
+    [
+        ("LIMPET_REDIS_ULR", "LIMPET_REDIS_URL"),
+        # Nearer by its letters alone: LIMPET_HISTORY_INTERVAL_MINUTES.
+        ("LIMPET_SNAPSHOT_INTERVAL_MINUTES", "LIMPET_SNAPSHOT_INTERVAL_SECONDS"),
+    ],
+)
 def test_a_misspelt_variable_is_refused_with_the_nearest_real_one(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, misspelt: str, real: str
 ) -> None:
-    monkeypatch.setenv("LIMPET_REDIS_ULR", "redis://x")
+    monkeypatch.setenv(misspelt, "redis://x")
 
-    with pytest.raises(ConfigurationError, match=r"LIMPET_REDIS_ULR.*LIMPET_REDIS_URL"):
+    with pytest.raises(ConfigurationError, match=f"{misspelt}.*did you mean {real}[?]"):
         settings()
 
 

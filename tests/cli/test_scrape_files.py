@@ -200,8 +200,14 @@ def test_a_file_of_something_else_is_left_alone(
     assert other.read_text() == text
 
 
-def test_a_batch_that_nobody_knows_is_said(served: "Stack") -> None:
-    done = served.manage("scrape", "--resume", "nobody")
+def test_a_batch_that_nobody_knows_is_said(served: "Stack", tmp_path: Path) -> None:
+    new, old = tmp_path / "new.jsonl", tmp_path / "old.jsonl"
+    old.touch()
 
-    assert done.returncode == 1
-    assert "there is no batch 'nobody'" in done.stderr
+    for out in (new, old):
+        done = served.manage("scrape", "--resume", "nobody", "--out", str(out))
+
+        assert done.returncode == 1
+        assert "there is no batch 'nobody'" in done.stderr
+    # Nothing is left where nothing was.
+    assert (new.exists(), old.exists()) == (False, True)

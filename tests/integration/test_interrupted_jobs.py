@@ -125,41 +125,49 @@ def own_redis(
 
     start()
     yield port, kill, start
-    kill()
+    if running:
+        kill()
+
+
+@pytest.fixture
+def own_stack(
+    own_redis: tuple[int, Callable[[], None], Callable[[], None]],
+    tmp_path: Path,
+    warm: "Warm",
+) -> Iterator[Stack]:
+    """Return processes on that Redis."""
+    made = Stack(own_redis[0], tmp_path, warm)
+    yield made
+    made.close()
 
 
 def test_a_job_outlives_a_restart_of_redis(
     own_redis: tuple[int, Callable[[], None], Callable[[], None]],
-    tmp_path: Path,
-    warm: "Warm",
+    own_stack: Stack,
     lab: Lab,
     eventually: Eventually,
 ) -> None:
-    port, kill, start = own_redis
-    stack = Stack(port, tmp_path, warm)
-    try:
-        done = stack.manage("proxies", "import", "-", stdin=lab.proxies[0].line)
-        assert done.returncode == 0, done.stderr
-        worker = stack.worker(LIMPET_VISIBILITY_TIMEOUT_SECONDS="5")
-        # Nine seconds at least: when Redis is killed, it is not done yet.
-        job = _send(stack, _urls(lab, "restart", 300), delay=0.03)
-        eventually(lambda: len(_pages(lab, "restart")) >= 60)
+    stack, (_, kill, start) = own_stack, own_redis
+    done = stack.manage("proxies", "import", "-", stdin=lab.proxies[0].line)
+    assert done.returncode == 0, done.stderr
+    worker = stack.worker(LIMPET_VISIBILITY_TIMEOUT_SECONDS="5")
+    # Nine seconds at least: when Redis is killed, it is not done yet.
+    job = _send(stack, _urls(lab, "restart", 300), delay=0.03)
+    eventually(lambda: len(_pages(lab, "restart")) >= 60)
 
-        kill()
-        # It could not be sent anew: the message that its worker holds is not lost.
-        told = stack.log("worker")
-        eventually(lambda: "reject requeue=True" in told.read_text(), within=60)
-        start()
+    kill()
+    # It could not be sent anew: the message that its worker holds is not lost.
+    told = stack.log("worker")
+    eventually(lambda: "reject requeue=True" in told.read_text(), within=60)
+    start()
 
-        found = stack.app().AsyncResult(job.id).get(timeout=60)
-        assert (found["done"], found["left"], found["stopped"]) == (300, 0, None)
-        pages = _pages(lab, "restart")
-        assert set(pages) == set(range(300))
-        # What Redis had not written to its disk, and what the worker had not told it.
-        assert sum(pages.values()) - 300 <= 6 * BATCH
-        assert worker.poll() is None
-    finally:
-        stack.close()
+    found = stack.app().AsyncResult(job.id).get(timeout=60)
+    assert (found["done"], found["left"], found["stopped"]) == (300, 0, None)
+    pages = _pages(lab, "restart")
+    assert set(pages) == set(range(300))
+    # What Redis had not written to its disk, and what the worker had not told it.
+    assert sum(pages.values()) - 300 <= 6 * BATCH
+    assert worker.poll() is None
 
 
 def test_all_workers_together_keep_a_site_s_limit(
