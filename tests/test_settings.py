@@ -33,7 +33,6 @@ def test_without_anything_set_everything_is_embedded() -> None:
     ("misspelt", "real"),
     [
         ("LIMPET_REDIS_ULR", "LIMPET_REDIS_URL"),
-        # Nearer by its letters alone: LIMPET_HISTORY_INTERVAL_MINUTES.
         ("LIMPET_SNAPSHOT_INTERVAL_MINUTES", "LIMPET_SNAPSHOT_INTERVAL_SECONDS"),
     ],
 )
