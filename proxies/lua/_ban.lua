@@ -13,6 +13,13 @@ local function ban(proxy, domain, least)
   local wait = math.min(86400000, 600000 * 2 ^ times)
   redis.call("HSET", domain, proxy, (now + wait) .. ":" .. math.min(times + 1, 16))
   redis.call("PEXPIRE", domain, 2 * 86400000)
+  -- A site that always blocks some would keep all that were ever there: of four each
+  -- time, those go whose ban has been over for as long as a site's last one is kept.
+  local drawn = redis.call("HRANDFIELD", domain, 4, "WITHVALUES")
+  for i = 1, #drawn, 2 do
+    local over = tonumber(string.match(drawn[i + 1], "^%d+")) or 0
+    if over + 86400000 < now then redis.call("HDEL", domain, drawn[i]) end
+  end
   -- For people who look at the proxy: the hundred that last longest.
   local own, name = banned_by .. proxy, string.sub(domain, #bans + 1)
   redis.call("ZADD", own, now + wait, name)

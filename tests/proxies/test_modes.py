@@ -55,6 +55,26 @@ def test_a_ban_lasts_as_long_as_the_site_says_at_least(
     assert int(until) / 1000 - int(now) == pytest.approx(seconds, abs=5)
 
 
+def test_bans_of_proxies_that_are_gone_are_forgotten(
+    pool_of: Pools, redis: Redis
+) -> None:
+    records = [record(n) for n in range(60)]
+    _, manager = pool_of(records)
+    key = f"{KEYS.bans}shop.example"
+    [now, _] = redis.time()
+    recent = (now - 80_000) * 1000
+    redis.hset(key, mapping={"recent": f"{recent}:2"})
+    redis.hset(key, mapping={f"gone{n}": f"{recent - 7_000_000}:2" for n in range(100)})
+
+    for _ in records:
+        lease = manager.acquire(None, hold=30, domain="shop.example")
+        manager.release(lease, Outcome.BLOCKED, domain="shop.example")
+
+    kept = {name.decode() for name in redis.hkeys(key)}
+    assert kept >= {"recent", *(one.id for one in records)}
+    assert len(kept) < 61 + 50
+
+
 def _text(value: object) -> str:
     assert isinstance(value, bytes)
     return value.decode()
