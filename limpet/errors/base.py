@@ -63,7 +63,7 @@ class StoreDamaged(StoreUnavailable):
 
 
 class ScriptFailed(LimpetError):
-    """A script broke inside Redis, most likely in a strategy of the user's own."""
+    """A script broke inside Redis: a strategy of the user's own, or damaged data."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -71,8 +71,9 @@ class ScriptFailed(LimpetError):
 
     def __str__(self) -> str:
         return (
-            "a script failed in Redis; if you have strategies of your own "
-            f"(LIMPET_STRATEGIES_DIR), look there: {self.reason}"
+            "a script failed in Redis, since a strategy of your own "
+            "(LIMPET_STRATEGIES_DIR) is wrong, or what is stored there is damaged: "
+            f"{self.reason}"
         )
 
 
