@@ -116,7 +116,7 @@ def test_what_another_try_cannot_cure_fails_at_once() -> None:
 
 
 def test_a_script_that_broke_is_not_tried_again() -> None:
-    with pytest.raises(JobFailed, match="LIMPET_STRATEGIES_DIR.*: line 1"):
+    with pytest.raises(JobFailed, match=r"LIMPET_STRATEGIES_DIR.*: line 1"):
         History.of(None).after(ScriptFailed("line 1"), JOB, CONFIG)
 
 
