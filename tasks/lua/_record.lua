@@ -1,23 +1,7 @@
 -- What a claim does with a message: what is it, and where does it go.
--- Gives: read(message), take(what was read, message, queue), sort(message, number of its
+-- Expects: tasks/_read.
+-- Gives: take(what was read, message, queue), sort(message, number of its
 -- queue), soonest()
-
-local function read(text)
-  local fine, message = pcall(cjson.decode, text)
-  local properties = fine and type(message) == 'table' and message.properties
-  if type(properties) ~= 'table' or type(properties.delivery_info) ~= 'table' then
-    return nil
-  end
-  local headers = message.headers
-  if headers ~= nil and headers ~= cjson.null and type(headers) ~= 'table' then
-    return nil
-  end
-  local tag = properties.delivery_tag
-  if type(tag) ~= 'string' or tag == '' then
-    return nil
-  end
-  return { tag = tag, headers = type(headers) == 'table' and headers or {} }
-end
 
 local function park(text, queue)
   local entry = queue .. '\n' .. now .. '\n' .. text

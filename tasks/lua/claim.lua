@@ -34,6 +34,7 @@ end
 
 --@include tasks/_due
 --@include tasks/_keep
+--@include tasks/_read
 --@include tasks/_record
 
 local function wake(most)

@@ -7,12 +7,13 @@
 local unacked, index, ours, waiting = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local id = ARGV[1]
 local clock = redis.call('TIME')
+--@include tasks/_read
 local now = clock[1] .. '.' .. string.format('%06d', clock[2])
 local text = redis.call('HGET', waiting, id)
 for i = 5, #KEYS do
   if text and redis.call('ZREM', KEYS[i], id) == 1 then
     local queue = ARGV[i - 3]
-    local tag = cjson.decode(text).properties.delivery_tag .. '#' .. now
+    local tag = read(text).tag .. '#' .. now
     local entry = '[' .. text .. ',"",' .. cjson.encode(queue) .. ']'
     redis.call('HDEL', waiting, id)
     redis.call('HSET', unacked, tag, entry)

@@ -159,6 +159,33 @@ def test_two_jobs_of_one_id_both_wait_and_one_that_was_sent_twice_waits_once(
     assert _waiting(broker) == (0, 2, 0)
 
 
+def test_many_of_one_id_that_come_at_once_all_wait(
+    app: Celery, channel: Any, broker: Redis
+) -> None:
+    for number in range(4):
+        app.send_task(f"task-{number}", task_id="one", countdown=60)
+
+    assert channel.basic_get("scrape") is None
+
+    assert _waiting(broker) == (0, 4, 0)
+    kept = broker.hvals("unacked_waiting")
+    assert {json.loads(text)["headers"]["task"][-1] for text in kept} == set("0123")
+
+
+def test_half_a_surrogate_pair_is_taken_as_python_takes_it(
+    app: Celery, channel: Any, broker: Redis
+) -> None:
+    for wait in (0, 60):
+        app.send_task("a", kwargs={"form": "\ud800"}, countdown=wait)
+
+    taken = channel.basic_get("scrape")
+
+    assert taken.headers["kwargsrepr"] == "{'form': '\ud800'}"
+    assert channel.basic_get("scrape") is None
+    assert _waiting(broker) == (0, 1, 1)
+    assert broker.hlen("unacked_parked") == 0
+
+
 def test_many_that_wait_do_not_keep_one_that_is_ready(
     app: Celery, channel: Any, broker: Redis
 ) -> None:
