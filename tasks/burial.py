@@ -20,11 +20,15 @@ from limpet.settings import settings
 from tasks.blame import unexpected
 from tasks.quorum import queue_of
 
+#: Where Celery keeps the tasks that follow one.
+FOLLOWS: Final = ("callbacks", "errbacks", "chain")
+#: Why a job is given up of which workers die.
+LOST: Final = "its process died, again and again"
 _KINDS: Final[tuple[tuple[type[BaseException], Reason, str], ...]] = (
     (InvalidJob, Reason.INVALID, ""),
     (JobError, Reason.FAILED, ""),
     (Reject, Reason.REJECTED, "the task rejected it"),
-    (WorkerLostError, Reason.LOST, "its process died, again and again"),
+    (WorkerLostError, Reason.LOST, LOST),
 )
 
 log = structlog.get_logger(__name__)
@@ -64,8 +68,9 @@ def bury_failed(
     if queue == UPKEEP_QUEUE:
         return
     reason, error = _why(exception)
+    follows = {name: getattr(sender.request, name, None) for name in FOLLOWS}
     bury(
-        job(signal.get("args"), signal.get("kwargs"), info.get("priority")),
+        job(signal.get("args"), signal.get("kwargs"), info.get("priority"), follows),
         id=str(task_id),
         task=str(sender.name),
         queue=queue,
@@ -74,14 +79,14 @@ def bury_failed(
     )
 
 
-def bury_expired(request: Any) -> None:
-    """Keep a job that was not begun before it expired."""
+def bury_expired(request: Any, follows: object) -> None:
+    """Keep a job that was not begun before it expired; *follows* is as in `job`."""
     info = request.delivery_info or {}
     queue = queue_of(info)
     if queue == UPKEEP_QUEUE:
         return
     bury(
-        job(request.args, request.kwargs, info.get("priority")),
+        job(request.args, request.kwargs, info.get("priority"), follows),
         id=str(request.id),
         task=str(request.name),
         queue=queue,
@@ -98,9 +103,22 @@ def _why(error: BaseException) -> tuple[Reason, str]:
     return Reason.FAILED, f"unexpected error: {unexpected(error)}"
 
 
-def job(args: Any, kwargs: Any, priority: object) -> dict[str, Any]:
-    """Return what a job has that is sent again as it was."""
-    return {"args": args, "kwargs": kwargs, "priority": _number(priority)}
+def job(
+    args: Any, kwargs: Any, priority: object, follows: object = None
+) -> dict[str, Any]:
+    """Return what a job has that is sent again as it was.
+
+    *follows* is the last part of its message: the tasks that are to follow it. A chord
+    that it was part of is over.
+    """
+    told = follows if isinstance(follows, dict) else {}
+    kept = {name: told[name] for name in FOLLOWS if isinstance(told.get(name), list)}
+    return {
+        "args": args,
+        "kwargs": kwargs,
+        "priority": _number(priority),
+        **({"follows": kept} if any(kept.values()) else {}),
+    }
 
 
 def _number(priority: object) -> int | None:
@@ -118,9 +136,9 @@ def readable(body: Any, priority: object = None) -> dict[str, Any]:
     else:
         found = text
     if isinstance(found, list) and len(found) == 3:  # noqa: PLR2004 - protocol 2
-        args, kwargs, _ = found
+        args, kwargs, follows = found
         if isinstance(args, list) and isinstance(kwargs, dict):
-            return job(args, kwargs, priority)
+            return job(args, kwargs, priority, follows)
     if isinstance(found, dict) and isinstance(found.get("kwargs", {}), dict):
         return job(found.get("args") or [], found.get("kwargs") or {}, priority)
     return {"raw": json.dumps(found, default=str)}

@@ -14,6 +14,7 @@ from typing import Any
 
 from limpet.connection import session_redis
 from limpet.errors import InvalidJob, StoreUnavailable
+from limpet.jobs import SessionJob
 from limpet.settings import settings
 from results.store import ClaimState, OnceStore
 from tasks.celery import app
@@ -31,16 +32,35 @@ class Claim:
     done: bool = False
 
 
+def claim_for(job: SessionJob, task_id: str) -> Claim | None:
+    """Take the key of *job* for its task, or say whose it is; `None`: it has none.
+
+    Raises:
+        InvalidJob, StoreUnavailable: as `claim`.
+    """
+    if job.idempotency_key is None:
+        return None
+    asked = job.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    age = job.max_age
+    return claim(job.pool, job.idempotency_key, task_id, job=asked, max_age=age)
+
+
 def claim(
-    pool: str, key: str, task_id: str, *, job: Mapping[str, Any] | None = None
+    pool: str,
+    key: str,
+    task_id: str,
+    *,
+    job: Mapping[str, Any] | None = None,
+    max_age: float | None = None,
 ) -> Claim:
     """Take *key* of *pool* for a task, or say whose it is.
 
     The window of `LIMPET_IDEMPOTENCY_WINDOW_SECONDS` begins with the first claim. A
     task that claims again, as it does when it is retried or redelivered, goes on, and
     renews its claim. One that is never heard of again, without even a redelivery,
-    loses it after the greatest age of a job and one visibility timeout: a job that
-    runs for longer than that claims again in between.
+    loses it after the greatest age of a job (*max_age*, in seconds, if it has its own)
+    and one visibility timeout: a job that runs for longer than that claims again in
+    between.
 
     *job* is what the job asks for: the same key with another job is a mistake.
 
@@ -56,7 +76,8 @@ def claim(
         task_id,
         fingerprint=_fingerprint(job or {}),
         window=config.idempotency_window_seconds,
-        hold=config.job_max_age_seconds + config.visibility_timeout_seconds,
+        hold=(max_age or config.job_max_age_seconds)
+        + config.visibility_timeout_seconds,
     )
     state, owner = take()
     if state not in {ClaimState.MINE, ClaimState.DONE} and _revoked(owner):

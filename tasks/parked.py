@@ -3,19 +3,25 @@
 import json
 from typing import Final
 
+import structlog
 from celery import Celery
+from celery.app.task import Context
+from celery.exceptions import WorkerLostError
 from kombu.exceptions import OperationalError
 
 from limpet.dead import DeadLetters, Letter, Reason
-from limpet.errors import StoreUnavailable
+from limpet.errors import JobFailed, StoreUnavailable
 from limpet.sealing import Sealer
 from limpet.settings import settings
 from tasks.burial import content_id, readable
+from tasks.running import KINDS, dropped
 from tasks.transport import Channel, Parked
 from tasks.transport.qos import LOSSES
 
 #: Messages that are looked at in one step.
 _BATCH: Final = 200
+
+log = structlog.get_logger(__name__)
 
 
 def collect(app: Celery, *, most: int = 100_000) -> int:
@@ -40,10 +46,37 @@ def collect(app: Celery, *, most: int = 100_000) -> int:
             if not batch:
                 break
             for message in batch:
-                letters.bury(_letter(message, sealer))
+                letter = _letter(message, sealer)
+                letters.bury(letter)
+                _tell(app, letter, message)
             channel.unpark([message.key for message in batch])
             done += len(batch)
     return done
+
+
+def _tell(app: Celery, letter: Letter, message: Parked) -> None:
+    """Say what became of a job, to the log and to who waits for it.
+
+    Raises:
+        StoreUnavailable: the result backend did not answer.
+    """
+    names = {"id": letter.id, "task": letter.task, "queue": letter.queue}
+    log.warning("dead_letter", **names, reason=letter.reason.value)
+    if letter.reason is not Reason.LOST:
+        return
+    payload = json.loads(message.text)
+    body = readable(Channel.codecs["base64"].decode(payload["body"]))
+    error: Exception = WorkerLostError(letter.error)
+    if letter.task in KINDS:
+        error = JobFailed(letter.error)
+        given = (body.get("args", ()), body.get("kwargs", {}))
+        headers = payload["headers"]
+        dropped(letter.id, letter.task, *given, letter.error, headers)
+    request = Context(id=letter.id, task=letter.task, **body.get("follows", {}))
+    try:
+        app.backend.mark_as_failure(letter.id, error, request=request)
+    except Exception:  # noqa: BLE001 - each backend has its own, with its URL
+        raise StoreUnavailable("cannot reach CELERY_RESULT_BACKEND") from None
 
 
 def _letter(message: Parked, sealer: Sealer) -> Letter:
@@ -56,7 +89,7 @@ def _letter(message: Parked, sealer: Sealer) -> Letter:
                 sealer,
                 readable(body, payload["properties"].get("priority")),
                 reason=Reason.LOST,
-                error=f"{headers[LOSSES]} workers died while they held it",
+                error=f"{_workers(headers[LOSSES])} died of it",
                 id=str(headers["id"]),
                 task=str(headers["task"]),
                 queue=message.queue,
@@ -72,3 +105,7 @@ def _letter(message: Parked, sealer: Sealer) -> Letter:
         task="",
         queue=message.queue,
     )
+
+
+def _workers(number: object) -> str:
+    return "1 worker" if number == 1 else f"{number} workers"

@@ -5,15 +5,16 @@ are. A query string may be a secret: only what is known to be none is shown.
 """
 
 from itertools import chain
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from celery.exceptions import InvalidTaskError
 from celery.worker.request import Request as CeleryRequest
+from celery.worker.state import revoked
 
 from limpet import showing
 from limpet.settings import settings
 from tasks import renewal
-from tasks.burial import bury_expired
+from tasks.burial import LOST, bury_expired
 from tasks.transport.qos import LOSSES
 
 #: What a message may say where; None: it need not.
@@ -73,6 +74,7 @@ class Request(CeleryRequest):
         held = headers.get(LOSSES)
         losses = held + 1 if isinstance(held, int) else 1
         if losses > settings().job_max_losses:
+            self._tell_dropped(LOST)
             return False
         self._context.headers = {**headers, LOSSES: losses}
         if super()._retry_worker_lost(exc, exc_info):  # type: ignore[misc] # it is there
@@ -86,12 +88,22 @@ class Request(CeleryRequest):
     ) -> None:
         """Tell of a job that is dropped, before its message is."""
         if expired:
-            bury_expired(self)
-        if dropped := getattr(self.task, "dropped", None):
-            why = "it has expired" if expired else "cancelled"
-            dropped(self, reason=why, headers=self._context.headers)
+            bury_expired(self, self._payload[2])
+        self._tell_dropped("it has expired" if expired else "cancelled")
         tell: Any = super()
         tell._announce_revoked(reason, terminated, signum, expired)  # noqa: SLF001 - ours
+
+    def _tell_dropped(self, reason: str) -> None:
+        if dropped := getattr(self.task, "dropped", None):
+            dropped(self, reason=reason, headers=self._context.headers)
+
+    def maybe_expire(self) -> Literal[True] | None:
+        """Say whether the job has expired; the same one may be sent again later."""
+        known = self.id in revoked
+        expired = super().maybe_expire()
+        if not known:
+            revoked.discard(self.id)
+        return expired
 
     def info(self, safe: bool = False) -> Any:  # noqa: ARG002, FBT001, FBT002 - Celery's
         """Return what `inspect` shows; never the arguments as they are."""

@@ -77,19 +77,12 @@ class JobTask(CheckedTask):
     def dropped(
         self, request: Any, *, reason: str, headers: dict[str, Any] | None
     ) -> None:
-        """Tell of a job that was cancelled or has expired before it could begin.
+        """Tell of a job that ends without a run that could; see `dropped`.
 
-        *request* is the worker's, not a run's, *headers* those of its message. Does not
-        raise: it is dropped anyway.
+        *request* is the worker's, not a run's, *headers* those of its message.
         """
-        try:
-            job = KINDS[str(self.name)].parse(request.args, request.kwargs)
-            again = History.of(headers).again
-            _tell_failed(str(request.id), str(self.name), job, reason, again)
-        except InvalidJob:
-            return  # nobody was promised anything
-        except StoreUnavailable as error:
-            log.warning("not_told", task_id=request.id, reason=str(error))
+        given = (request.args, request.kwargs)
+        dropped(str(request.id), str(self.name), *given, reason, headers)
 
     def show(self, counts: dict[str, int]) -> bool:
         """Let whoever asks for the job's state know how far it has come.
@@ -188,12 +181,9 @@ class _Held:
         # Celery looks when a message comes again, and not when it was sent anew.
         if self._task.request.retries and self._task.done_elsewhere():
             raise self.leave()
-        key = self._job.idempotency_key
-        if key is not None:
-            asked = self._job.model_dump(mode="json", by_alias=True, exclude_unset=True)
-            found = idempotency.claim(self._job.pool, key, self._id, job=asked)
-            if not found.first:
-                return idempotency.answer(found)
+        found = idempotency.claim_for(self._job, self._id)
+        if found and not found.first:
+            return idempotency.answer(found)
         self._run = make(self._job, self._history)
         return self._done(self._run, self._run.result())
 
@@ -277,6 +267,22 @@ class _Held:
     def _failed(self, reason: str) -> None:
         again = self._history.again
         _tell_failed(self._id, self._task.name, self._job, reason, again)
+
+
+def dropped(
+    job_id: str, task: str, args: Any, kwargs: Any, reason: str, headers: Any
+) -> None:
+    """Tell of a job that was cancelled, has expired, or that workers died of.
+
+    Does not raise: it is dropped anyway.
+    """
+    try:
+        job = KINDS[task].parse(args, kwargs)
+        _tell_failed(job_id, task, job, reason, History.of(headers).again)
+    except InvalidJob:
+        return  # nobody was promised anything
+    except StoreUnavailable as error:
+        log.warning("not_told", task_id=job_id, reason=str(error))
 
 
 def _tell_failed(

@@ -24,7 +24,7 @@ from limpet.jobs import ScrapeManyJob
 from limpet.jobs.fetch import IDEMPOTENT
 from limpet.names import SCRAPE_MANY
 from limpet.settings import settings
-from tasks import interruption, runtime
+from tasks import idempotency, interruption, runtime
 from tasks.answers import Answer, answer
 from tasks.celery import app
 from tasks.journey import Journey
@@ -217,6 +217,8 @@ class _Run:
             self._written = now
             self._ledger.write()
             self._journey.tell()
+            # It may run for longer than a claim on its key lasts.
+            idempotency.claim_for(self._job, self._id)
         if now > self._show_at:
             shown = self._task.show(self._ledger.counts())
             self._show_at = now + (_EVERY if shown else _BLIND)

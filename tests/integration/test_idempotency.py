@@ -8,6 +8,7 @@ import pytest
 from redis import Redis
 
 if TYPE_CHECKING:
+    from lab import Lab
     from tests.stack import Stack
 
 Ask = Callable[..., list[Any]]
@@ -16,6 +17,7 @@ Ask = Callable[..., list[Any]]
 PROGRAM = """
 import json, sys
 from limpet.errors import InvalidJob, StoreUnavailable
+from limpet.jobs import ScrapeJob
 from tasks import idempotency
 for name, task, job in json.loads(sys.argv[1]):
     try:
@@ -25,6 +27,8 @@ for name, task, job in json.loads(sys.argv[1]):
             found = idempotency.claim("eu", "order-7", task, job=job)
             answer = None if found.first else idempotency.answer(found)
             done = [found.first, found.task_id, answer]
+        elif name == "claim_for":
+            done = idempotency.claim_for(ScrapeJob(**job), task).first
         else:
             done = getattr(idempotency, name)("eu", "order-7", task)
     except (InvalidJob, StoreUnavailable) as error:
@@ -107,3 +111,47 @@ def test_a_result_backend_that_is_away_is_an_error_that_can_be_cured(
 
     assert told[0] == [True, "t-1", None]
     assert told[2].endswith("cannot reach CELERY_RESULT_BACKEND")
+
+
+def test_a_job_that_spells_out_a_default_is_the_same_job(ask: Ask) -> None:
+    job = {"url": "https://h/", "pool": "eu", "idempotency_key": "order-7"}
+
+    told = ask(
+        ("claim_for", "t-1", job),
+        ("claim_for", "t-1", {**job, "method": "GET", "max_redirects": 10}),
+        ("claim_for", "t-1", {**job, "method": "HEAD"}),
+    )
+
+    assert told[:2] == [True, True]
+    assert "was used for another job" in told[2]
+
+
+def test_a_key_is_held_for_as_long_as_its_job_may_wait(ask: Ask, redis: Redis) -> None:
+    job = {"url": "https://h/", "pool": "eu", "idempotency_key": "order-7"}
+
+    ask(("claim_for", "t-1", {**job, "max_age": 5000}))
+
+    [key] = redis.keys("{eu}:k:*")
+    assert redis.ttl(key) > 5000
+
+
+def test_a_job_that_runs_for_longer_than_a_claim_lasts_keeps_its_key(
+    stack: "Stack", lab: "Lab", eventually: Callable[..., None]
+) -> None:
+    lines = lab.proxies[0].line
+    assert stack.manage("proxies", "import", "-", stdin=lines).returncode == 0
+    stack.worker(LIMPET_JOB_MAX_AGE_SECONDS="1", LIMPET_VISIBILITY_TIMEOUT_SECONDS="1")
+    urls = [f"{lab.site}/shop/long-claim/{n}" for n in range(7)]
+    asked = {"urls": urls, "delay": 0.8, "idempotency_key": "long"}
+    first = stack.app().send_task("scrape_many", kwargs=asked)
+    eventually(lambda: len(_pages(lab)) >= 5)
+
+    second = stack.app().send_task("scrape_many", kwargs=asked).get(timeout=30)
+
+    assert second["duplicate_of"] == first.id
+    assert first.get(timeout=30)["done"] == 7
+    assert _pages(lab) == list(range(7))
+
+
+def _pages(lab: "Lab") -> list[int]:
+    return [one.page for one in lab.visits() if one.visitor == "long-claim"]
