@@ -5,6 +5,7 @@ read at all. No message repeats a value: a header may be a secret.
 """
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -164,16 +165,18 @@ Priority = Annotated[
 
 def read_json(option: str, text: str) -> Any:
     """Return the JSON that *text* is, or that the file has whose name it is."""
-    if not text.lstrip().startswith(("{", "[", '"')):
-        try:
-            text = Path(text).read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            why = getattr(error, "strerror", None) or "it is no UTF-8"
-            misuse(f"{option}: neither JSON nor a file that can be read ({why})")
     try:
-        return json.loads(text)
+        with suppress(ValueError):
+            return json.loads(text)
+        if not text.lstrip().startswith(("{", "[", '"')):
+            return json.loads(Path(text).read_text("utf-8"))
+    except OSError as error:
+        misuse(f"{option}: neither JSON nor a file that can be read ({error.strerror})")
+    except RecursionError:
+        misuse(f"{option}: is nested too deeply")
     except ValueError:
-        misuse(f"{option}: is no JSON")
+        pass  # what the file has is none either
+    return misuse(f"{option}: is no JSON")
 
 
 def read_pairs(option: str, given: list[str] | None, mark: str) -> dict[str, Any]:

@@ -174,6 +174,9 @@ PoolName = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+#: The largest number that is taken: every database has larger ones.
+MOST: Final = 1_000_000_000
+
 Limit = Annotated[
     int | None,
     typer.Option(
@@ -181,5 +184,6 @@ Limit = Annotated[
         show_default="50, with --json all",
         metavar="N",
         min=0,
+        max=MOST,
     ),
 ]

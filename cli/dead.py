@@ -1,6 +1,7 @@
 """Dead letters: what there is, what is in one, sending it again, and forgetting it."""
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
@@ -122,11 +123,12 @@ def retry(
     config = settings()
     line = Line(config.celery_broker, config.celery_results, config.sentinel_master)
     sealer, letters = Sealer.of(config), _letters()
-    sent, kept = [], []
+    sent, kept, large = [], [], 0
     for one in found:
         contents = one.contents(sealer)
         if not one.task or not isinstance(contents.get("kwargs"), dict):
             kept.append(one.id)
+            large += not one.payload
             continue
         _send(line, one, contents)
         # One that has come back by now is a letter of its own.
@@ -138,6 +140,8 @@ def retry(
         say(f"{count(len(sent), 'job')} sent")
         if kept:
             warn(f"{count(len(kept), 'letter')} kept: there is no job in them")
+        if large:
+            warn(f"{large:,} of them had arguments of over 2 MB, which are not kept")
     if ids and kept:
         raise typer.Exit(1)
 
@@ -234,8 +238,12 @@ def _chosen(
 
 def _send(line: "Line", letter: "Letter", contents: dict[str, Any]) -> None:
     from limpet.client.line import Letter as Job
+    from limpet.errors import ConfigurationError
     from limpet.names import SCRAPE_QUEUE
 
+    # Else who waits would take its last end for the next one.
+    with suppress(ConfigurationError):  # there are no results that others can read
+        line.forget([letter.id])
     line.send(
         Job(
             letter.task,
@@ -246,6 +254,7 @@ def _send(line: "Line", letter: "Letter", contents: dict[str, Any]) -> None:
             priority=contents.get("priority"),
             args=contents.get("args") or (),
             again=True,
+            follows=contents.get("follows") or {},
         )
     )
 

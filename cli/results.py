@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NoReturn
 import typer
 
 from cli import files
-from cli.command import AsJson, Limit, Yes, fail, misuse, opened
+from cli.command import MOST, AsJson, Limit, Yes, fail, misuse, opened
 from cli.output import (
     SHOWN,
     count,
@@ -92,7 +92,8 @@ def show_result(
     job: Annotated[str, typer.Argument(help="The job.", metavar="TASK-ID")],
     *,
     item: Annotated[
-        int, typer.Option(help="Which of its pages, from 0.", metavar="N", min=0)
+        int,
+        typer.Option(help="Which of its pages, from 0.", metavar="N", min=0, max=MOST),
     ] = 0,
     body: Annotated[
         bool, typer.Option("--body", help="Print the page's body, as it came.")

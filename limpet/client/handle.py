@@ -142,7 +142,9 @@ def brought(meta: Mapping[str, Any]) -> dict[str, Any]:
         found: dict[str, Any] = result
         return found
     if meta["status"] == "REVOKED":
-        raise JobCancelled("the job was cancelled")
+        expired = "expired" in getattr(result, "args", ())
+        ended = "has expired before a worker began it" if expired else "was cancelled"
+        raise JobCancelled(f"the job {ended}")
     if isinstance(result, InvalidJob):
         raise InvalidJob(*result.args)
     name = "" if isinstance(result, JobFailed) else f"{type(result).__name__}: "

@@ -39,7 +39,8 @@ _NO_RESULTS: Final = "cannot reach the result backend"
 class Letter:
     """A job as it is sent; *group* is the batch it belongs to.
 
-    One that had ended, and is sent *again*, is told of anew when it ends.
+    One that had ended, and is sent *again*, is told of anew when it ends. *follows* are
+    the tasks that do, as Celery writes them: ``callbacks``, ``errbacks``, ``chain``.
     """
 
     task: str
@@ -51,6 +52,7 @@ class Letter:
     group: str | None = None
     group_index: int | None = None
     again: bool = False
+    follows: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 def _again() -> dict[str, Any]:
@@ -137,6 +139,9 @@ class Line:
                     group_id=one.group,
                     group_index=one.group_index,
                     headers=_again() if one.again else None,
+                    link=one.follows.get("callbacks"),
+                    link_error=one.follows.get("errbacks"),
+                    chain=one.follows.get("chain"),
                     producer=producer,
                     # What pages such as Flower's show; arguments may be secret.
                     argsrepr="()",

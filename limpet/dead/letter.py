@@ -62,11 +62,11 @@ class Letter:
         text = json.dumps(payload, default=str)
         kept = sealer.seal(text) if len(text) <= PAYLOAD_MAX else ""
         return cls(
-            id=_clean(id, NAME_MAX),
-            task=_clean(task, NAME_MAX),
-            queue=_clean(queue, NAME_MAX),
+            id=clean(id, NAME_MAX),
+            task=clean(task, NAME_MAX),
+            queue=clean(queue, NAME_MAX),
             reason=reason,
-            error=_clean(error, ERROR_MAX),
+            error=clean(error, ERROR_MAX),
             payload=kept,
         )
 
@@ -88,7 +88,8 @@ class Letter:
         return dict(found)
 
 
-def _clean(text: str, most: int) -> str:
+def clean(text: str, most: int) -> str:
+    """Return *text* as it is kept: *most* characters that every database takes."""
     # PostgreSQL takes no NUL, and no half of a surrogate pair.
     plain = text.encode("utf-8", "replace").decode().replace("\0", "�")
     return plain if len(plain) <= most else f"{plain[: most - 1]}…"

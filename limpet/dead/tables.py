@@ -9,7 +9,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, Session, SQLModel, col, select
 
 from limpet.database import answering
-from limpet.dead.letter import NAME_MAX, Letter, Reason
+from limpet.dead.letter import NAME_MAX, Letter, Reason, clean
 
 #: Letters in one statement: SQLite takes 999 values at least.
 _CHUNK: Final = 100
@@ -61,7 +61,8 @@ def load(
     """
     query = select(DeadLetterRow).order_by(col(DeadLetterRow.at).desc())
     if ids:
-        query = query.where(col(DeadLetterRow.id).in_(ids))
+        names = [clean(one, NAME_MAX) for one in ids]
+        query = query.where(col(DeadLetterRow.id).in_(names))
     query = query.where(*_wanted(reason, task))
     with answering(), Session(engine) as session:
         return [_letter(row) for row in session.exec(query.limit(limit))]
@@ -100,7 +101,8 @@ def count(
 
 
 def _wanted(reason: str | None, task: str | None) -> list[Any]:
-    given = {DeadLetterRow.reason: reason, DeadLetterRow.task: task}
+    name = clean(task, NAME_MAX) if task else task
+    given = {DeadLetterRow.reason: reason, DeadLetterRow.task: name}
     return [column == value for column, value in given.items() if value]
 
 

@@ -63,4 +63,4 @@ class NoSuchBatch(LimpetError):
 
 
 class JobCancelled(JobError):
-    """The job was cancelled before it was done."""
+    """The job was cancelled before it was done, or expired before it was begun."""
