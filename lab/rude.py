@@ -37,6 +37,9 @@ _PAGES = {
     "/redirect-long-label": (
         _FOUND + b"Location: http://" + b"a" * 64 + b".example/\r\n" + _EMPTY
     ),
+    "/redirect-long": _FOUND + b"Location: /" + b"x" * 9_000 + b"\r\n" + _EMPTY,
+    "/redirect-grows": _FOUND + b"Location: /" + b"\xff" * 3_000 + b"\r\n" + _EMPTY,
+    "/long-headers": _OK + (b"Link: <" + b"x" * 5_000 + b">\r\n") * 2 + _EMPTY,
     "/bad-status": b"HTTP/1.1 abc\r\n\r\n",
     "/bad-length": _OK + b"Content-Length: 100\r\n\r\nshort",
     "/bad-chunk": _OK + b"Transfer-Encoding: chunked\r\n\r\nxyz\r\nno chunk\r\n",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from limpet.jobs import SessionJob
+from limpet.jobs.fields import URL_MAX
 from limpet.settings import settings
 from results.page import StoredPage
 from sessions import Lease
@@ -33,6 +34,9 @@ SAFE_HEADERS: Final = frozenset(
         "x-robots-tag",
     }
 )
+#: Characters of one of them: a site must not fill Redis through its headers. Cut, it
+#: would say something else.
+_HEADER_MAX: Final = URL_MAX
 _TEXT: Final = ("text/", "application/json", "application/xml", "application/xhtml")
 _TEXT_ENDS: Final = ("+json", "+xml", "javascript")
 
@@ -98,7 +102,11 @@ def answer(
 
 def headers(page: Page) -> dict[str, str]:
     """Return those of a page's headers that a result may hold."""
-    return {k: v for k, v in page.headers.items() if k in SAFE_HEADERS}
+    return {
+        name: value
+        for name, value in page.headers.items()
+        if name in SAFE_HEADERS and len(value) <= _HEADER_MAX
+    }
 
 
 def content(page: Page) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 
 from limpet.errors import AddressRefused, Blame, FetchError, WorkerExhausted
 from limpet.jobs import web_url
+from limpet.jobs.fields import URL_MAX
 from limpet.jobs.headers import reserved
 from sessions import Lease
 from tasks.fetching import Request, as_sent
@@ -68,7 +69,7 @@ class Hop:
         """Make the next one, as browsers do (WHATWG Fetch, HTTP-redirect fetch).
 
         Raises:
-            FetchError: it leads to no web address.
+            FetchError: it leads to no web address, or to one that is too long.
         """
         url = _next(self.url, location)
         changed = replace(self, url=url)
@@ -139,13 +140,21 @@ def _origin(url: SplitResult) -> tuple[str, str | None, int | None]:
 
 def _next(base: str, location: str) -> str:
     try:
-        url = as_sent(web_url(urljoin(base, _readable(location))))
+        url = urljoin(base, _readable(location))
+        if len(url) <= URL_MAX:
+            url = as_sent(web_url(url))
         # What follows a # stays, unless the site says another (RFC 9110, 10.2.2).
         parts, fragment = urlsplit(url), urlsplit(base).fragment
     except ValueError:
         raise FetchError(
             Blame.TARGET, "redirect_url", "the site redirects to no web address"
         ) from None
+    if len(url) > URL_MAX:
+        raise FetchError(
+            Blame.TARGET,
+            "redirect_url",
+            f"the site redirects to a URL of more than {URL_MAX:,} characters",
+        )
     return url if parts.fragment or not fragment else f"{url}#{fragment}"
 
 

@@ -11,6 +11,7 @@ from lab import Lab
 from limpet.errors import Blame, FetchError
 from proxies import Proxy, parse_proxy
 from sessions import Lease
+from tasks.answers import headers
 from tasks.fetching import Request
 from tasks.guard import Guard
 from tasks.http import Fetcher
@@ -129,7 +130,10 @@ def test_redirects_that_lead_nowhere_are_the_target_s_fault(
     assert (caught.value.blame, caught.value.kind) == (Blame.TARGET, kind)
 
 
-@pytest.mark.parametrize("name", ["bracket", "no-label", "long-label", "escaped-slash"])
+@pytest.mark.parametrize(
+    "name",
+    ["bracket", "no-label", "long-label", "escaped-slash", "long", "grows"],
+)
 def test_a_redirect_to_no_possible_address_is_the_target_s_fault(
     fetcher: Fetcher, lab: Lab, lease_on: LeaseOn, name: str
 ) -> None:
@@ -152,6 +156,17 @@ def test_a_redirect_with_raw_letters_leads_where_browsers_go(
     page = get(fetcher, lease, f"{lab.rude}/redirect-{name}")
 
     assert page.body.decode() == f"you asked for {path}"
+
+
+def test_a_result_holds_no_header_of_any_length(
+    fetcher: Fetcher, lab: Lab, lease_on: LeaseOn
+) -> None:
+    lease = lease_on(parse_proxy(lab.proxies[0].line))
+
+    page = get(fetcher, lease, f"{lab.rude}/long-headers")
+
+    assert len(page.headers["link"]) > 10_000
+    assert headers(page) == {"content-length": "0"}
 
 
 @pytest.mark.parametrize("number", [0, 1], ids=["http", "socks5h"])
