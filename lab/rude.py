@@ -37,6 +37,10 @@ _PAGES = {
     "/redirect-long-label": (
         _FOUND + b"Location: http://" + b"a" * 64 + b".example/\r\n" + _EMPTY
     ),
+    "/redirect-twice": _FOUND + b"Location: /there\r\n" * 2 + _EMPTY,
+    "/redirect-apart": _FOUND + b"Location: /a\r\nLocation: /b\r\n" + _EMPTY,
+    "/redirect-backslash": _FOUND + b"Location: \\a\\b?c\\d#e\\f\r\n" + _EMPTY,
+    "/redirect-inside": _FOUND + b"Location: \\\\169.254.169.254\\x\r\n" + _EMPTY,
     "/redirect-long": _FOUND + b"Location: /" + b"x" * 9_000 + b"\r\n" + _EMPTY,
     "/redirect-grows": _FOUND + b"Location: /" + b"\xff" * 3_000 + b"\r\n" + _EMPTY,
     "/long-headers": _OK + (b"Link: <" + b"x" * 5_000 + b">\r\n") * 2 + _EMPTY,

@@ -37,7 +37,9 @@ class Answer:
             if name == "set-cookie":
                 self.set_cookies.append(value)
             before = self.headers.get(name)
-            self.headers[name] = f"{before}, {value}" if before else value
+            # libcurl refuses a redirect to two places; one may be named twice.
+            if not (name == "location" and before == value):
+                self.headers[name] = f"{before}, {value}" if before else value
         return len(raw)
 
     def more(self, raw: bytes) -> int:

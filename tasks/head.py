@@ -49,8 +49,20 @@ class Response(http.client.HTTPResponse):
         self.fp = _Head(file)  # type: ignore[assignment] # it reads lines
         try:
             super().begin()
+            self._lead_to_one_place()
         finally:
             self.fp = file
+
+    def _lead_to_one_place(self) -> None:
+        """Take a redirect's place that is named twice for one; two are no HTTP."""
+        said = self.headers.get_all("location", [])
+        redirects = HTTPStatus.MULTIPLE_CHOICES <= self.status < HTTPStatus.BAD_REQUEST
+        if len(said) <= 1 or not redirects:
+            return
+        if len(set(said)) > 1:
+            raise http.client.HTTPException
+        del self.headers["location"]
+        self.headers["location"] = said[0]
 
     def _read_status(self) -> Any:
         before: Any = super()

@@ -4,6 +4,7 @@ Libraries that follow by themselves ask nobody where to, and send a custom heade
 as ``X-Api-Key`` along to whatever host they are sent to.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, Self
@@ -35,6 +36,8 @@ _HARMLESS: Final = frozenset(
     }
 )
 _PORTS: Final = {"http": 80, "https": 443}
+#: What of an address comes before its query and its fragment.
+_BEFORE: Final = re.compile(r"[^?#]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +162,13 @@ def _next(base: str, location: str) -> str:
 
 
 def _readable(location: str) -> str:
-    """Read a header as browsers do: UTF-8, and what is none byte by byte."""
+    """Read a header as browsers do: UTF-8, and what is none byte by byte.
+
+    A backslash is a slash (WHATWG URL, special schemes).
+    """
     raw = location.encode("latin-1", "replace")
     try:
-        return raw.decode()
+        text = raw.decode()
     except UnicodeDecodeError:
-        return "".join(chr(one) if one < 0x80 else f"%{one:02X}" for one in raw)  # noqa: PLR2004 - ASCII
+        text = "".join(chr(one) if one < 0x80 else f"%{one:02X}" for one in raw)  # noqa: PLR2004 - ASCII
+    return _BEFORE.sub(lambda found: found[0].replace("\\", "/"), text, count=1)

@@ -172,6 +172,7 @@ def test_redirects_leave_secrets_behind(
         *((one, "timeout") for one in ("hang", "hang-body", "drip-head", "drip-body")),
         *((one, "broken") for one in ("nothing", "half-head", "reset-body")),
         *((one, "protocol") for one in ("no-http", "long-line", "two-lengths")),
+        ("redirect-apart", "protocol"),
         *((one, "encoding") for one in ("no-gzip", "no-br")),
         ("round", "redirects"),
     ],

@@ -67,7 +67,7 @@ def test_no_page_holds_a_fetch_beyond_its_time(
     "page",
     [
         *("no-http", "two-lengths", "long-line", "long-status"),
-        *("many-headers", "continues"),
+        *("many-headers", "continues", "redirect-apart"),
     ],
 )
 def test_what_is_no_http_is_said_to_be_none(

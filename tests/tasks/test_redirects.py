@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from lab import Lab
-from limpet.errors import FetchError
+from limpet.errors import AddressRefused, FetchError
 from proxies import Proxy, parse_proxy
 from sessions import Lease
+from tasks.fetching import Fetcher as PageFetcher
 from tasks.fetching import Request
 from tasks.guard import Guard
 from tasks.http import Fetcher
@@ -129,3 +130,28 @@ def test_the_number_of_redirects_has_the_bound_that_was_asked_for(
     with pytest.raises(FetchError, match="more than 2 of them"):
         fetcher.fetch(lease, Request(f"{lab.site}/redirect/3", max_redirects=2))
     assert three.redirects == 3
+
+
+@pytest.fixture(params=["fetcher", "browser"])
+def either(request: pytest.FixtureRequest) -> PageFetcher:
+    """Each of the fetchers."""
+    made: PageFetcher = request.getfixturevalue(request.param)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("name", "path"), [("twice", "/there"), ("backslash", "/a/b?c%5Cd")]
+)
+def test_a_redirect_leads_where_browsers_go(
+    either: PageFetcher, lab: Lab, lease: Lease, name: str, path: str
+) -> None:
+    page = either.fetch(lease, Request(f"{lab.rude}/redirect-{name}"))
+
+    assert page.body.decode() == f"you asked for {path}"
+
+
+def test_a_redirect_with_backslashes_leads_not_inside(
+    either: PageFetcher, lab: Lab, lease: Lease
+) -> None:
+    with pytest.raises(AddressRefused, match=r"169\.254\.169\.254 is not public"):
+        either.fetch(lease, Request(f"{lab.rude}/redirect-inside"))
