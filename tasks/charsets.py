@@ -25,6 +25,11 @@ def decoded(content_type: str, body: bytes) -> str:
     none, or of which nothing is said, is UTF-8.
     """
     named = http_content_type_encoding(content_type)
-    if (named or html_body_declared_encoding(body)) in _NO_CHARSETS:
+    found = named or html_body_declared_encoding(body) or ""
+    if named == "utf-16":
+        # Little-endian, says WHATWG's Encoding; to w3lib it is the other one.
+        content_type = "text/html; charset=utf-16-le"
+    elif found in _NO_CHARSETS or (not named and found.startswith("utf-16")):
+        # A page in UTF-16 could not say so in letters of one byte.
         content_type = "text/html; charset=utf-8"
     return html_to_unicode(content_type, body)[1]

@@ -53,6 +53,31 @@ def test_a_charset_that_browsers_do_not_know_is_none(codec: str) -> None:
     assert found.text() == "naïf \\u0041"
 
 
+@pytest.mark.parametrize(
+    ("charset", "body"),
+    [
+        ("utf-16", "Šárka".encode("utf-16-le")),
+        ("UTF-16", b"\xfe\xff" + "Šárka".encode("utf-16-be")),
+        ("utf-16", b"\xff\xfe" + "Šárka".encode("utf-16-le")),
+        ("utf-16be", "Šárka".encode("utf-16-be")),
+        ("utf-16le", b"\xfe\xff" + "Šárka".encode("utf-16-be")),
+    ],
+)
+def test_utf_16_has_its_low_byte_first_unless_its_mark_says_otherwise(
+    charset: str, body: bytes
+) -> None:
+    assert page(body, f"text/html; charset={charset}").text() == "Šárka"
+
+
+@pytest.mark.parametrize("charset", ["utf-16", "utf-16be", "utf-16le"])
+def test_a_page_that_says_in_single_bytes_that_it_is_utf_16_is_none(
+    charset: str,
+) -> None:
+    found = page(f"<meta charset={charset}>Šárka".encode())
+
+    assert found.text().endswith("Šárka")
+
+
 @pytest.mark.timeout(20)
 def test_a_page_in_punycode_does_not_stop_a_worker() -> None:
     # Python's own takes the square of its length: minutes for this one.
