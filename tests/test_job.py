@@ -97,3 +97,13 @@ def test_half_of_a_character_is_named_by_its_field(field: str, value: object) ->
 
     with pytest.raises(InvalidJob, match=rf"^{field}\.a: must be text that UTF-8 has"):
         ScrapeJob.parse((), job)
+
+
+@pytest.mark.parametrize("body", ["S3cret\ud800", [{"S3cret\udfff": 1}]])
+def test_json_with_half_of_a_character_is_refused(body: object) -> None:
+    job = {"url": "http://shop.test/", "method": "POST", "json": body}
+
+    with pytest.raises(
+        InvalidJob, match=r"^json: must have no NaN, .* surrogate pair$"
+    ):
+        ScrapeJob.parse((), job)

@@ -70,7 +70,9 @@ class FetchJob(SessionJob):
         try:
             body, _ = self.body
         except (ValueError, RecursionError):
-            raise ValueError("json: must have no NaN and no infinity") from None
+            raise ValueError(
+                "json: must have no NaN, no infinity and no half of a surrogate pair"
+            ) from None
         if body is not None and self.method in {"GET", "HEAD"}:
             raise ValueError(f"method: {self.method} sends no json and no form")
         return self
@@ -86,7 +88,7 @@ class FetchJob(SessionJob):
         """The body as it is sent, and its content type."""
         if self.json_ is not None:
             text = dumps(self.json_, ensure_ascii=False, allow_nan=False)
-            return text.encode("utf-8", "replace"), "application/json"
+            return text.encode(), "application/json"
         if self.form is not None:
             text = urlencode(pairs(self.form))
             return text.encode(), "application/x-www-form-urlencoded"
