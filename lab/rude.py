@@ -31,6 +31,7 @@ _PAGES = {
     "/flood-redirect": _FOUND + b"Location: /\r\nContent-Length: 300000000\r\n\r\n",
     "/redirect-utf8": _FOUND + "Location: /naïf\r\n".encode() + _EMPTY,
     "/redirect-latin1": _FOUND + "Location: /naïf\r\n".encode("latin1") + _EMPTY,
+    "/redirect-port": _FOUND + b"Location: http://a.example:0/\r\n" + _EMPTY,
     "/redirect-bracket": _FOUND + b"Location: http://[::1/x\r\n" + _EMPTY,
     "/redirect-escaped-slash": _FOUND + b"Location: http://a%2fb.example/\r\n" + _EMPTY,
     "/redirect-no-label": _FOUND + b"Location: http://a..b/\r\n" + _EMPTY,

@@ -17,11 +17,11 @@ from functools import lru_cache
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
-from requests import PreparedRequest
 from requests.exceptions import RequestException
 
 from limpet.errors import AddressRefused
 from limpet.fetch_settings import Network, split_hosts
+from limpet.jobs import normal_url
 from limpet.settings import Settings
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -130,11 +130,9 @@ def _refusal(guard: Guard, host: str) -> str:
 
 def _prepared(url: str) -> str:
     try:
-        prepared = PreparedRequest()
-        prepared.prepare_url(url, None)
+        return normal_url(url)
     except (RequestException, ValueError):
         raise AddressRefused("not a URL that can be fetched") from None
-    return prepared.url or ""
 
 
 # Each page is judged before its turn is taken and again when it is sent.

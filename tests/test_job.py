@@ -33,6 +33,8 @@ def test_a_sound_job_is_accepted(job: dict[str, Any]) -> None:
         ({"url": "shop.example/S3cret"}, "url: must be an http://"),
         ({"url": "http://"}, "url: must be"),
         ({"url": "http://h:S3cret/"}, "url: must be"),
+        ({"url": "http://S3cret.example:0/"}, "url: must be an http://"),
+        ({"url": " http://S3cret.example:00"}, "url: must be an http://"),
         ({"url": "http://S3cret..example/"}, "url: must be an http://"),
         ({"url": "http://S3cret" + "x" * 64 + ".example/"}, "url: must be"),
         ({"url": "http://S3cret" + ".x" * 130}, "url: must be"),

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from requests import PreparedRequest
 from requests.exceptions import RequestException
+from urllib3.util import parse_url
 
 from limpet.errors import InvalidJob
 from limpet.keys import POOL_NAME, SESSION_ID
@@ -55,6 +56,9 @@ def normal_url(url: str) -> str:
     """
     request = PreparedRequest()
     request.prepare_url(url, None)
+    # Of the URL as it was given: requests leaves that one out, and asks another.
+    if parse_url(url.lstrip()).port == 0:
+        raise ValueError
     return request.url or ""
 
 
@@ -65,7 +69,7 @@ def web_url(url: str) -> str:
         host = parts.hostname or ""
         host.encode("idna")  # no label of it is empty or too long
         known = ":" in host or not _NO_NAME.search(host)  # an address has colons
-        named = known and 0 < len(host) <= _HOST_MAX and parts.port != 0
+        named = known and 0 < len(host) <= _HOST_MAX
     except (RequestException, ValueError):
         named = False
         parts = urlsplit("")

@@ -87,6 +87,7 @@ OTHERS = [
     "gopher://example.com/",
     "ftp://example.com/",
     "javascript:alert(1)",
+    "http://example.com:0/",
     "",
 ]
 ALLOWED = [

@@ -132,7 +132,7 @@ def test_redirects_that_lead_nowhere_are_the_target_s_fault(
 
 @pytest.mark.parametrize(
     "name",
-    ["bracket", "no-label", "long-label", "escaped-slash", "long", "grows"],
+    ["bracket", "no-label", "long-label", "escaped-slash", "port", "long", "grows"],
 )
 def test_a_redirect_to_no_possible_address_is_the_target_s_fault(
     fetcher: Fetcher, lab: Lab, lease_on: LeaseOn, name: str
