@@ -1,10 +1,11 @@
 """Cookies between a requests jar and JSON in Playwright's shape."""
 
+import re
 import time
 from collections.abc import Iterable
 from http.client import HTTPMessage
 from http.cookiejar import Cookie
-from typing import Any
+from typing import Any, Final
 
 from requests import Request
 from requests.cookies import (
@@ -16,20 +17,31 @@ from requests.cookies import (
 
 from tasks.cookie_policy import Policy, host_of, names, reaches
 
+#: What is read of a ``Set-Cookie`` beside name and value, and how much of each (RFC
+#: 6265bis, section 5.6).
+_ATTRIBUTES: Final = frozenset(
+    {"domain", "expires", "httponly", "max-age", "path", "samesite", "secure"}
+)
+_ATTRIBUTE_MAX: Final = 1024
+_SECONDS: Final = re.compile("-?[0-9]+")
+
 
 class Jar(RequestsCookieJar):
     """A jar whose cookies end at the word of those alone whom they are for.
 
     The standard library does what a cookie that is over asks for, to forget the one of
-    its name, domain and path, before it asks the policy whose domain that is.
+    its name, domain and path, before it asks the policy whose domain that is. And it
+    gives a cookie up for an attribute that makes no sense, where browsers leave that
+    out.
     """
 
     _host: str | None = None
 
     def make_cookies(self, response: Any, request: Any) -> Any:
         self._host = host_of(request)
+        lines = response.info().get_all("Set-Cookie", [])
         try:
-            return super().make_cookies(response, request)
+            return super().make_cookies(_answer(map(_cleaned, lines)), request)
         finally:
             self._host = None
 
@@ -135,8 +147,30 @@ def header(jar: RequestsCookieJar, url: str) -> str:
 
 def take(jar: RequestsCookieJar, url: str, lines: Iterable[str]) -> None:
     """Put into *jar* what *url* answered in its ``Set-Cookie`` headers."""
+    request = Request("GET", url).prepare()
+    jar.extract_cookies(_answer(lines), MockRequest(request))  # type: ignore[arg-type] # as requests does
+
+
+def _answer(lines: Iterable[str]) -> Any:
     message = HTTPMessage()
     for line in lines:
         message.add_header("Set-Cookie", line)
-    request = Request("GET", url).prepare()
-    jar.extract_cookies(MockResponse(message), MockRequest(request))  # type: ignore[arg-type] # as requests does
+    return MockResponse(message)
+
+
+def _cleaned(line: str) -> str:
+    """Return a ``Set-Cookie`` without what browsers ignore in it."""
+    pair, *attributes = line.split(";")
+    kept = {}
+    for one in attributes:
+        name, value = (part.strip() for part in one.partition("=")[::2])
+        name = name.lower()
+        bad = name == "max-age" and not _SECONDS.fullmatch(value)
+        if name in _ATTRIBUTES and len(value) <= _ATTRIBUTE_MAX and not bad:
+            kept[name] = value  # the last one counts
+    if not kept.get("domain", "").removeprefix("."):
+        kept.pop("domain", None)
+    if not kept.get("path", "").startswith("/"):
+        kept.pop("path", None)
+    said = (f"{name}={value}" if value else name for name, value in kept.items())
+    return "; ".join([pair, *said])

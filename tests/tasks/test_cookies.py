@@ -134,6 +134,39 @@ def test_a_cookie_goes_where_it_belongs(there: str, line: str, here: str) -> Non
     assert shown(there, line, here).endswith("a=1")
 
 
+@pytest.mark.parametrize(
+    "attribute",
+    [
+        *("Max-Age=abc", 'Max-Age="3600"', "Max-Age", "Max-Age=", "Max-Age=1.5"),
+        *("Domain=", "Domain", "Domain=.", "Path=app", 'Path="/"', "path", "Path="),
+        *('Port="80"', "Port", "Version=x", "Version", "Expires=x", "Expires"),
+        *("Comment=x", "Discard", "Path=/" + "x" * 1024, "Max-Age=" + "9" * 5000),
+        *("Domain=other.test; Domain=shop.test", "Path=/y; Path=/"),
+    ],
+)
+def test_a_cookie_is_not_lost_by_an_attribute_that_browsers_ignore(
+    attribute: str,
+) -> None:
+    here = "http://shop.test/"
+
+    assert shown(here, f"sid=1; {attribute}; HttpOnly", here) == "sid=1"
+
+
+@pytest.mark.parametrize("secure", ["Secure", "Secure=", "secure=no"])
+def test_a_cookie_is_secure_whatever_is_said_beside_it(secure: str) -> None:
+    there = "https://shop.test/"
+
+    assert shown(there, f"sid=1; {secure}", there) == "sid=1"
+    assert not shown(there, f"sid=1; {secure}", "http://shop.test/")
+
+
+def test_a_path_that_is_none_is_the_page_s_own() -> None:
+    there, line = "http://shop.test/a/b", "sid=1; Path=x"
+
+    assert shown(there, line, "http://shop.test/a/c") == "sid=1"
+    assert not shown(there, line, "http://shop.test/b")
+
+
 def test_a_cookie_of_a_browser_without_a_dot_is_for_its_host_alone() -> None:
     browser_s = {"name": "a", "value": "1", "domain": "shop.test", "path": "/"}
     jar = cookies.to_jar([browser_s])
