@@ -5,6 +5,7 @@ and takes one for all of ``co.uk``. This one does as browsers do (RFC 6265bis).
 """
 
 import re
+import time
 from functools import cache, lru_cache
 from http.cookiejar import Cookie, DefaultCookiePolicy
 from typing import Final
@@ -14,6 +15,8 @@ from urllib.request import Request
 from publicsuffixlist import PublicSuffixList
 
 _PORT: Final = re.compile(r":\d*$")
+#: Bytes of a cookie's name and value (RFC 6265bis, section 5.7).
+_LARGEST: Final = 4096
 
 
 @cache
@@ -68,14 +71,32 @@ def keeps_its_prefix(cookie: Cookie) -> bool:
     return True
 
 
+def size_of(cookie: Cookie) -> int:
+    """Return the bytes of its name and value."""
+    return len(cookie.name) + len(cookie.value or "")
+
+
+def used_at(cookie: Cookie) -> float:
+    """Return when *cookie* was set or sent last, by `time.monotonic`; or 0."""
+    return getattr(cookie, "used", 0.0)
+
+
 class Policy(DefaultCookiePolicy):
-    """Keeps host-only cookies to their host, and all out of other people's domains."""
+    """Keeps host-only cookies to their host, and all out of other people's domains.
+
+    It notes when a cookie is used, see `used_at`.
+    """
 
     def set_ok(self, cookie: Cookie, request: Request) -> bool:
         # Over http:// anybody on the way could have set it.
         if cookie.secure and request.type != "https":
             return False
-        return super().set_ok(cookie, request) and keeps_its_prefix(cookie)
+        if size_of(cookie) > _LARGEST or not keeps_its_prefix(cookie):
+            return False
+        return super().set_ok(cookie, request) and _use(cookie)
+
+    def return_ok(self, cookie: Cookie, request: Request) -> bool:
+        return super().return_ok(cookie, request) and _use(cookie)
 
     def set_ok_domain(self, cookie: Cookie, request: Request) -> bool:
         return not cookie.domain_specified or reaches(cookie.domain, host_of(request))
@@ -90,3 +111,8 @@ class Policy(DefaultCookiePolicy):
 def host_of(request: Request) -> str:
     """Return the host's name, an IPv6 address in its brackets."""
     return _PORT.sub("", urlsplit(request.get_full_url()).netloc).lower()
+
+
+def _use(cookie: Cookie) -> bool:
+    cookie.used = time.monotonic()  # type: ignore[attr-defined] # ours
+    return True

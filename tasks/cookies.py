@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections import Counter
 from collections.abc import Iterable
 from http.client import HTTPMessage
 from http.cookiejar import Cookie
@@ -15,7 +16,15 @@ from requests.cookies import (
     get_cookie_header,
 )
 
-from tasks.cookie_policy import Policy, host_of, names, reaches
+from tasks.cookie_policy import (
+    Policy,
+    host_of,
+    names,
+    reaches,
+    site_of,
+    size_of,
+    used_at,
+)
 
 #: What is read of a ``Set-Cookie`` beside name and value, and how much of each (RFC
 #: 6265bis, section 5.6).
@@ -23,7 +32,13 @@ _ATTRIBUTES: Final = frozenset(
     {"domain", "expires", "httponly", "max-age", "path", "samesite", "secure"}
 )
 _ATTRIBUTE_MAX: Final = 1024
-_SECONDS: Final = re.compile("-?[0-9]+")
+#: More of them than a clock has are none; such a cookie lasts as long as its session.
+_SECONDS: Final = re.compile("-[0-9]+|[0-9]{1,15}")
+#: Cookies of one site and of all, as in Chromium; and bytes of all, so that a session's
+#: state, of at most 1 MB, has room for them when they are packed and sealed.
+_OF_A_SITE: Final = 180
+_MOST: Final = 3000
+_BYTES: Final = 400_000
 
 
 class Jar(RequestsCookieJar):
@@ -45,6 +60,10 @@ class Jar(RequestsCookieJar):
         finally:
             self._host = None
 
+    def extract_cookies(self, response: Any, request: Any) -> None:
+        super().extract_cookies(response, request)
+        self._make_room()
+
     def clear(
         self,
         domain: str | None = None,
@@ -54,6 +73,16 @@ class Jar(RequestsCookieJar):
         host = self._host
         if host is None or (domain and (reaches(domain, host) or names(domain, host))):
             super().clear(domain, path, name)
+
+    def _make_room(self) -> None:
+        """Forget what was used longest ago, where there is too much of it."""
+        sites, left = Counter[str](), _BYTES
+        for number, cookie in enumerate(sorted(iter(self), key=used_at)[::-1]):
+            site = site_of(cookie.domain.strip("."))
+            sites[site] += 1
+            left -= size_of(cookie) + len(cookie.domain) + len(cookie.path)
+            if sites[site] > _OF_A_SITE or number >= _MOST or left < 0:
+                self.clear(cookie.domain, cookie.path, cookie.name)
 
 
 def to_json(jar: RequestsCookieJar) -> list[dict[str, Any]]:

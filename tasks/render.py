@@ -80,7 +80,6 @@ class _Run:
         self._renders = Renders(self._job, self.history, host)
         with host.turn():
             lease, rendered, page = self._visit(self._renders)
-        self.fetched = True
         if page.block:
             raise page.block.error()
         if isinstance(rendered.error, StepFailed):
@@ -106,7 +105,7 @@ class _Run:
                 used = isinstance(error, FetchError)
                 renders.failed(lease, request, error)
                 raise
-            used = True
+            used = self.fetched = True
             page = renders.done(lease, rendered)
         finally:
             renders.give(slot, used=used)

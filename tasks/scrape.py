@@ -63,7 +63,6 @@ class _Run:
         stores = runtime.stores()
         stores.ready(self._job.store)
         lease, page = self._fetch()
-        self.fetched = True
         if page.block:
             raise page.block.error()
         found = answer(self._job, lease, page, task=self._task, item=0)
@@ -100,7 +99,7 @@ class _Run:
                 used = isinstance(error, FetchError) or self._visits.sent
                 self._visits.failed(lease, request, error)
                 raise
-            used = True
+            used = self.fetched = True
             self._visits.release(lease, page)
         finally:
             self._visits.give(slot, used=used)

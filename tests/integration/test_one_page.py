@@ -1,9 +1,12 @@
 """Every field of a job, as a worker takes it."""
 
 import json
+import random
+import re
 import time
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -255,6 +258,26 @@ def test_a_stored_page_is_one_row_and_a_body(crew: Crew) -> None:
     assert page["text"] is None
     assert list(crew.stack.folder.glob(f"artifacts/*/*/{page['artifact']}"))
     assert "shop/kept/1" in shown.stdout
+
+
+def test_a_page_whose_cookies_do_not_fit_has_come(crew: Crew) -> None:
+    crew.do("scrape", url=f"{crew.lab.site}/echo", session="s")
+    dice = random.Random(7)  # what no zlib shortens
+    crew.sessions.set_metadata("s", noise=dice.randbytes(830_000).hex())
+    found: Any = {}
+
+    for n in range(20):
+        lines = [f"c{n}-{m}={dice.randbytes(1700).hex()}; Path=/no" for m in range(2)]
+        query = urlencode({"line": lines}, doseq=True)
+        url = f"{crew.lab.site}/set-cookie?{query}"
+        if isinstance(found := crew.do("scrape", url=url, session="s"), str):
+            break
+
+    assert re.fullmatch(
+        r"given up after 1 try in .* s: proxy .*: the page came \(\d+ ms\), then the "
+        r"state of session 's' \(.*\) is over 1 MB and was not kept",
+        str(found),
+    )
 
 
 def test_two_jobs_with_one_key_are_one(crew: Crew) -> None:

@@ -1,13 +1,17 @@
 """Cookies keep their meaning on the way to Redis and back."""
 
+import random
 import time
 from collections.abc import Callable
 from http.cookiejar import Cookie
 
 import pytest
+from cryptography.fernet import Fernet
 from requests.cookies import RequestsCookieJar
 from requests.cookies import create_cookie as untyped
 
+from limpet.sealing import Sealer
+from sessions.state import SessionState, encode
 from tasks import cookies
 
 create_cookie: Callable[..., Cookie] = untyped
@@ -222,3 +226,38 @@ def test_a_host_without_a_dot_can_end_its_cookies_too(host: str, end: str) -> No
     cookies.take(jar, url, [f"a=; {end}"])
 
     assert cookies.header(jar, url) == "b=2"
+
+
+@pytest.mark.parametrize(("size", "kept"), [(4096, True), (4097, False)])
+def test_a_cookie_that_no_browser_takes_is_not_taken(size: int, *, kept: bool) -> None:
+    line = "sid=" + "x" * (size - len("sid"))
+
+    assert bool(shown("http://shop.test/", line, "http://shop.test/")) is kept
+
+
+def test_a_site_has_so_many_cookies_and_those_used_longest_ago_make_room() -> None:
+    jar = cookies.to_jar()
+    cookies.take(jar, "http://other.test/", ["sid=2"])
+    cookies.take(jar, "http://shop.test/", ["sid=1"])
+    for page in range(10):
+        url = f"http://shop.test/{page}/"
+        assert cookies.header(jar, url) == "sid=1"
+        lines = [f"c{page}-{n}=x; Path=/{page}/" for n in range(49)]
+        cookies.take(jar, url, [*lines, f"d{page}=x; Domain=shop.test; Path=/d"])
+
+    held = [one["name"] for one in cookies.to_json(jar)]
+    assert len(held) == 181
+    assert {"sid", "c9-0", "c9-48", "d9", "c7-0"} < set(held)
+    assert not {"c0-0", "d0", "c5-48"} & set(held)
+    assert cookies.header(jar, "http://other.test/") == "sid=2"
+
+
+def test_the_cookies_of_a_session_always_fit_into_its_state() -> None:
+    jar, dice = cookies.to_jar(), random.Random(1)
+    for page in range(400):
+        text = bytes(dice.choices(range(0xA1, 0x100), k=4000)).decode("latin-1")
+        cookies.take(jar, f"http://s{page % 5}.test/", [f"c{page}={text}"])
+    state = SessionState(cookies=cookies.to_json(jar))
+
+    assert len(state.cookies) > 90
+    assert encode(state, Sealer([Fernet.generate_key().decode()])) is not None
