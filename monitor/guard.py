@@ -35,7 +35,7 @@ def check_exposure(options: Any, environment: Mapping[str, str]) -> None:
     """
     for login in options.basic_auth or ():
         # Flower cannot compare any other, and fails whoever asks.
-        if ":" not in login or not login.isascii():
+        if not all(login.partition(":")) or not login.isascii():
             raise ConfigurationError(
                 "FLOWER_BASIC_AUTH: each login is user:password, in ASCII"
             )

@@ -52,6 +52,12 @@ def test_a_login_that_nobody_could_use_is_refused(login: str) -> None:
     assert login not in str(refused.value)
 
 
+@pytest.mark.parametrize("login", [":", "ada:", ":pw"])
+def test_a_login_without_a_name_or_a_password_is_none(login: str) -> None:
+    with pytest.raises(ConfigurationError, match="FLOWER_BASIC_AUTH"):
+        check_exposure(options(address="0.0.0.0", basic_auth=[login]), {})
+
+
 @pytest.mark.parametrize(
     ("environment", "arguments", "kept"),
     [
