@@ -37,6 +37,8 @@ _UPKEEP: Final = tuple(
         *("letters", "probe_now", "probes", "snapshots"),
     )
 )
+#: What makes Flower ours, wherever it is started.
+_FLOWER_CONFIG: Final = Path(__file__).resolve().parents[1] / "flowerconfig.py"
 
 
 def _create(config: Settings) -> App:
@@ -61,6 +63,8 @@ def _read_flower_options(file: Path) -> None:
     for name, value in dotenv_values(file).items():
         if name.startswith("FLOWER_") and value:
             os.environ.setdefault(name, value)
+    # By itself it looks where it was started, and goes on without.
+    os.environ.setdefault("FLOWER_CONF", str(_FLOWER_CONFIG))
 
 
 try:
