@@ -87,7 +87,7 @@ def show(
 
     [found] = _named([letter])
     contents = found.contents(Sealer.of(settings()))
-    told = contents if reveal else _masked(contents)
+    told = contents if reveal else _masked(found.task, contents)
     fields = {**_row(found), "error": found.error, **told}
     if as_json:
         print_json(fields)
@@ -270,7 +270,8 @@ def _row(letter: "Letter") -> dict[str, Any]:
     }
 
 
-def _masked(contents: dict[str, Any]) -> dict[str, Any]:
+def _masked(task: str, contents: dict[str, Any]) -> dict[str, Any]:
+    from limpet.names import TASKS
     from limpet.settings import settings
     from limpet.showing import arguments
 
@@ -279,7 +280,9 @@ def _masked(contents: dict[str, Any]) -> dict[str, Any]:
     args = contents.get("args")
     return {
         "args": "(…)" if args else "()",
-        "kwargs": arguments(contents.get("kwargs") or {}, settings()),
+        "kwargs": arguments(
+            contents.get("kwargs") or {}, settings(), ours=task in TASKS
+        ),
     }
 
 

@@ -35,6 +35,14 @@ PROBE_PROXY: Final = "probe_proxy"
 #: Judge the pools' health, and tell of what has changed.
 CHECK_ALERTS: Final = "check_alerts"
 
+#: All of them.
+TASKS: Final = frozenset(
+    {SCRAPE, WEBHOOK, SCRAPE_MANY, RENDER, CLEANUP_EXPIRED_SESSIONS, SNAPSHOT_METRICS}
+    | {STORE_DEAD_LETTERS, SETTLE_LEASES, LIMIT_MEMORY, SWEEP_EVACUATED}
+    | {CHECKPOINT_SESSIONS, ROLL_UP_HISTORY, DRAIN_AUDIT, PROBE_PROXIES, PROBE_PROXY}
+    | {CHECK_ALERTS}
+)
+
 #: Header of a job's message: what the job has been through.
 HISTORY_HEADER: Final = "limpet"
 

@@ -56,6 +56,8 @@ def install(app: Celery, settings: Settings, options: Any) -> None:
     ]
     urls.settings["template_loader"] = Overlay(urls.settings["template_path"])
     urls.settings["transforms"] = [shield(settings, options)]
+    # Celery's own hook: Flower asks workers through its app.
+    app.control_cls = "monitor.inspection:Control"
     # Flower takes these as arguments of its application, and makes its own without.
     urls.settings["events"] = Events(
         settings,

@@ -12,6 +12,7 @@ from celery.worker.request import Request as CeleryRequest
 from celery.worker.state import revoked
 
 from limpet import showing
+from limpet.names import TASKS
 from limpet.settings import settings
 from tasks import renewal
 from tasks.burial import LOST, bury_expired
@@ -53,12 +54,15 @@ class Request(CeleryRequest):
         super().__init__(*args, **kwargs)
         _check(self._request_dict, self._payload[2])
         self._argsrepr = "()" if not self.args else "(…)"
-        self._kwargsrepr = showing.arguments(self.kwargs, settings())
+        self._kwargsrepr = showing.arguments(
+            self.kwargs, settings(), ours=self.task_name in TASKS
+        )
         self.request_dict.update(argsrepr=self._argsrepr, kwargsrepr=self._kwargsrepr)
 
     def send_event(self, type: str, **fields: Any) -> None:  # noqa: A002 - Celery's
         """Tell whoever watches, without what a result or an exception may hold."""
-        super().send_event(type, **showing.event(fields, settings()))
+        shown = showing.event(fields, settings(), ours=self.task_name in TASKS)
+        super().send_event(type, **shown)
 
     def on_accepted(self, pid: Any, time_accepted: Any) -> None:
         """Note that the job begins; with threads it has not, until this is done."""

@@ -32,6 +32,7 @@ class Stack:
         self.redis_url = f"redis://127.0.0.1:{redis_port}/1"
         self.broker_url = f"redis://127.0.0.1:{redis_port}/0"
         self.folder = folder
+        self.cwd = ROOT
         self.environment = {
             **{k: v for k, v in os.environ.items() if not k.startswith("LIMPET_")},
             "LIMPET_REDIS_URL": self.redis_url,
@@ -80,12 +81,12 @@ class Stack:
     def python(
         self, *arguments: str, log: str, **environment: str
     ) -> subprocess.Popen[str]:
-        """Start ``python …``; its output goes to *log* in the folder."""
+        """Start ``python …`` in `cwd`; its output goes to *log* in the folder."""
         file = self._open.enter_context(self.log(log).open("w"))
         process = subprocess.Popen(
             [sys.executable, *arguments],
             env={**self.environment, **environment},
-            cwd=ROOT,
+            cwd=self.cwd,
             stdout=file,
             stderr=subprocess.STDOUT,
             text=True,

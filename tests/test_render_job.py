@@ -19,7 +19,7 @@ def _refusal(**job: Any) -> str:
 @pytest.mark.parametrize(
     ("job", "says"),
     [
-        ({"steps": [{"do": "push"}]}, "steps.0: input tag 'push' found using 'do'"),
+        ({"steps": [{"do": "push"}]}, "steps.0: 'do' must be one of 'goto', "),
         ({"steps": [{"do": "click"}]}, "steps.0.click.selector: field required"),
         ({"steps": [{"do": "wait"}]}, "must have one of selector, text, url and load"),
         (

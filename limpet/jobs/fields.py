@@ -31,8 +31,10 @@ _OF_THE_MESSAGE: Final = frozenset(
 )
 #: Problems of one job that are told: with 1,000 URLs there may be as many.
 _MOST: Final = 10
-#: Characters of a name that is not ours, in a text for people.
-_NAME_MAX: Final = 60
+#: What stands for what is not shown.
+HIDDEN: Final = "…"
+#: A name that is not ours, in a text for people.
+_NAME: Final = re.compile(r"[\w-]{1,60}")
 #: What the patterns allow, in words.
 _WORDS: Final = {
     "session": "1 to 128 of the characters a-z A-Z 0-9 _ . @ : + = - ~, and not begin "
@@ -137,6 +139,11 @@ def _problem(model: type[BaseModel], error: Mapping[str, Any]) -> str:
     first = name.partition(".")[0]
     if error["type"] == "string_pattern_mismatch" and first in _WORDS:
         return f"{name}: must be {_WORDS[first]}"
+    if error["type"] == "union_tag_invalid":
+        about = error["ctx"]
+        return (
+            f"{name}: {about['discriminator']} must be one of {about['expected_tags']}"
+        )
     message = error["msg"].removeprefix("Value error, ")
     message = message[0].lower() + message[1:]
     # What is about several fields names them itself.
@@ -182,8 +189,12 @@ def _models(annotation: object) -> list[type[BaseModel]]:
 
 def _path(where: Sequence[object]) -> str:
     """Return ``extract.price.css``; what a dictionary is wrong in has a key of ours."""
-    return ".".join(_short(str(part)) for part in where if part != "[key]")
+    return ".".join(legible(str(part)) for part in where if part != "[key]")
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= _NAME_MAX else f"{name[:_NAME_MAX]}…"
+def legible(name: str) -> str:
+    """Return *name* if it looks like one; what was put there by mistake may be secret.
+
+    ``?token=…`` comes of a query string that was given where a field was wanted.
+    """
+    return name if _NAME.fullmatch(name) else HIDDEN

@@ -10,7 +10,7 @@ from pydantic import (
     ValidationError,
 )
 
-from limpet.jobs.fields import Job, PoolName, Url
+from limpet.jobs.fields import Job, PoolName, Url, legible
 
 Event: TypeAlias = Literal["completed", "failed"]
 
@@ -43,7 +43,7 @@ def _hook(value: object) -> Hook:
 def _problem(error: Any) -> str:
     name = error["loc"][0]
     if error["type"] == "extra_forbidden":
-        return f"there is no field {name!r} (allowed: url, events)"
+        return f"there is no field {legible(str(name))!r} (allowed: url, events)"
     message = error["msg"].removeprefix("Value error, ")
     return f"{name}: {message[0].lower()}{message[1:]}"
 

@@ -29,6 +29,13 @@ PLANTED: Final = {
     "json": "JsonS3cret",
     "webhook": "H00kS3cret",
     "argument": "Arg5S3cret",
+    "proxy argument": "ProxyArgS3cret",
+    "session": "Sess1onS3cret",
+    "method": "M3thodS3cret",
+    "country": "C0untryS3cret",
+    "timeout": "T1meoutS3cret",
+    "name": "Nam3S3cret",
+    "broken url": "8r0kenS3cret",
     "result": "R3sultS3cret",
     "exception": "Exc3ptionS3cret",
     "sent": "S3ntS3cret",
@@ -70,6 +77,13 @@ class Cluster:
         host = self.lab.site.removeprefix("http://")
         url = f"http://me:{p['user']}@{host}/echo?token={p['query']}"
         plain = f"{self.lab.site}/echo?token={p['query']}"
+        wrong: dict[str, Any] = {
+            "url": f"http://me:12/{p['broken url']}@{host}/",
+            "proxy": f"http://me:{p['proxy argument']}@10.0.0.1:80",
+            "session": f"sid={p['session']}; a=b",
+            **{name: p[name] for name in ("method", "country", "timeout")},
+            f"?token={p['name']}": 1,
+        }
         form, body = {"password": p["form"]}, {"password": p["json"]}
         jobs = [
             self.send("scrape", url=plain, session="one", **common),
@@ -78,6 +92,7 @@ class Cluster:
             self.send("scrape", url=url, **common),
             self.send("scrape_many", urls=[plain, plain], session="two", **common),
             self.send("scrape", plain, sesion=p["argument"]),
+            self.send("scrape", **wrong),
             self.send("scrape", url=f"http://127.0.0.1:1/?token={p['query']}"),
             self.send("leak", p["argument"], how="return", secret=p["result"]),
             self.send("leak", how="raise", secret=p["exception"]),

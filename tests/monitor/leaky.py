@@ -12,12 +12,12 @@ from tasks.celery import app
 
 if os.environ.get("LEAKY"):
 
-    def _as_it_is(value: Any, *_: Any) -> Any:
+    def _as_it_is(value: Any, *_: Any, **__: Any) -> Any:
         return value
 
-    for name in ("event", "result", "error", "traceback"):
+    for name in ("event", "request", "result", "error", "traceback"):
         setattr(showing, name, _as_it_is)
-    setattr(showing, "arguments", lambda kwargs, _: repr(kwargs))  # noqa: B010 - its type is kept
+    setattr(showing, "arguments", lambda kwargs, *_, **__: repr(kwargs))  # noqa: B010 - its type is kept
 
 
 @app.task(name="leak")

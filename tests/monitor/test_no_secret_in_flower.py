@@ -28,7 +28,8 @@ from tests.warm import Warm
 #: What has to be found when nothing is left out; the others never get as far.
 FOUND_WHEN_OPEN: Final = {
     *("header", "cookie", "params", "query", "form", "json", "webhook"),
-    *("argument", "result", "exception", "sent"),
+    *("argument", "result", "exception", "sent", "proxy argument", "session"),
+    *("method", "country", "timeout", "name", "broken url"),
 }
 #: Pages that Flower has for a browser to ask for, and those that only do something.
 _ASKED: Final = {
