@@ -21,7 +21,7 @@ def queue_lengths(app: Celery, timeout: float) -> dict[str, int]:
     Raises:
         StoreUnavailable: the broker did not answer.
     """
-    with _connection(app, timeout) as connection:
+    with connected(app, timeout) as connection:
         return lengths(connection)
 
 
@@ -48,7 +48,7 @@ def workers(app: Celery, timeout: float) -> int:
     Raises:
         StoreUnavailable: the broker did not answer.
     """
-    with _connection(app, timeout) as connection:
+    with connected(app, timeout) as connection:
         ping: Any = app.control.ping
         return len(ping(timeout=min(_PING, timeout / 2), connection=connection))
 
@@ -62,7 +62,7 @@ def takers(app: Celery, timeout: float) -> list[str]:
     Raises:
         StoreUnavailable: the broker did not answer.
     """
-    with _connection(app, timeout) as connection:
+    with connected(app, timeout) as connection:
         asked = app.control.inspect(timeout=timeout, connection=connection)
         found: dict[str, Any] = asked.active_queues() or {}
     ours = {*QUEUES} - {INBOX_QUEUE}
@@ -72,7 +72,7 @@ def takers(app: Celery, timeout: float) -> list[str]:
 
 
 @contextmanager
-def _connection(app: Celery, timeout: float) -> Iterator[Any]:
+def connected(app: Celery, timeout: float) -> Iterator[Any]:
     connection = impatient(app, timeout)
     try:
         with connection:

@@ -6,7 +6,7 @@ from typing import Any, Final
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from health.broker import impatient, lengths
+from health.broker import connected, impatient, lengths
 from limpet.errors import StoreUnavailable
 from limpet.names import UPKEEP_QUEUE
 
@@ -49,13 +49,15 @@ class Queues:
                 raise StoreUnavailable("cannot reach the broker") from None
 
 
-def send(app: Celery, task: str, **arguments: str) -> None:
+def send(app: Celery, timeout: float, task: str, **arguments: str) -> None:
     """Have a worker do some upkeep soon, or not at all.
+
+    *timeout* is in seconds, for each step.
 
     Raises:
         StoreUnavailable: the broker is away.
     """
-    try:
+    with connected(app, timeout) as connection:
         app.send_task(
             task,
             kwargs=arguments,
@@ -63,6 +65,5 @@ def send(app: Celery, task: str, **arguments: str) -> None:
             ignore_result=True,
             expires=_EXPIRES,
             retry=False,
+            connection=connection,
         )
-    except OperationalError:
-        raise StoreUnavailable("cannot reach the broker") from None

@@ -8,7 +8,7 @@ from threading import BoundedSemaphore
 from typing import Any, Final, TypeVar
 
 from health.crew import CREW
-from limpet.errors import StoreUnavailable
+from limpet.errors import LimpetError, StoreUnavailable
 
 T = TypeVar("T")
 
@@ -27,11 +27,12 @@ class Reader:
         """Return what *question* returns.
 
         Raises:
-            StoreUnavailable: there is no answer in time, or too many wait for one.
+            StoreUnavailable: there is no answer in time.
+            LimpetError: too many wait for one.
             Exception: what *question* raised.
         """
         if not self._places.acquire(blocking=False):
-            raise StoreUnavailable("too many pages wait for it")
+            raise LimpetError("too many pages wait for an answer")
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[T] = loop.create_future()
 

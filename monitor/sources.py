@@ -1,5 +1,6 @@
 """What our pages are made from."""
 
+import time
 from collections.abc import Mapping
 from functools import cached_property
 from threading import Lock
@@ -8,13 +9,14 @@ from typing import Final
 from celery import Celery
 
 from beat_schedule import ENTRIES
+from health.question import Question, answered
 from history.names import Names
 from history.query import History
 from history.store import HistoryStore
 from history.trail import Trail
 from limpet import database, schema
 from limpet.connection import impatient_redis
-from limpet.errors import ConfigurationError
+from limpet.errors import ConfigurationError, StoreUnavailable
 from limpet.names import PROBE_PROXY
 from limpet.sealing import Sealer
 from limpet.settings import Settings
@@ -42,6 +44,11 @@ class Sources:
         self.settings = settings
         self._app = app
         self.reader = Reader(settings.health_timeout_seconds)
+        # Pages that can do without SQL have the other half of their time for that.
+        self._patience = settings.health_timeout_seconds / 2
+        self._sql = Question(
+            lambda: database.trouble(settings.sql_url, wanted=self._tables)
+        )
         self.figures = FigureReader()
         self._lock = Lock()
         self._sessions: dict[str, SessionManager] = {}
@@ -114,10 +121,9 @@ class Sources:
 
         Raises:
             ConfigurationError: there is no such proxy.
+            StoreUnavailable: the database, or Redis, is away.
         """
-        record = self.record(pool, proxy_id)
-        if record is None:
-            raise ConfigurationError("there is no such proxy any more")
+        record = self._recorded(pool, proxy_id)
         with database.answering():
             engine = database.engine(self.settings.sql_url)
             tables.set_mode(engine, pool, proxy_id, mode)
@@ -131,14 +137,23 @@ class Sources:
 
         Raises:
             ConfigurationError: there is no such proxy, or nothing to be fetched.
-            StoreUnavailable: the broker is away.
+            StoreUnavailable: the database, or the broker, is away.
         """
         if self.settings.probe_url is None:
             raise ConfigurationError("nothing can be fetched: set LIMPET_PROBE_URL")
+        if self._recorded(pool, proxy_id).proxy.direct:
+            raise ConfigurationError("the pool goes out without a proxy")
+        timeout = self.settings.health_timeout_seconds
+        send(self._app, timeout, PROBE_PROXY, pool=pool, proxy=proxy_id)
+
+    def _recorded(self, pool: str, proxy_id: str) -> ProxyRecord:
+        trouble = "" if self.direct(pool) else self.sql_trouble()
+        if trouble:
+            raise StoreUnavailable(trouble)
         record = self.record(pool, proxy_id)
-        if record is None or record.proxy.direct:
-            raise ConfigurationError("there is no such proxy")
-        send(self._app, PROBE_PROXY, pool=pool, proxy=proxy_id)
+        if record is None:
+            raise ConfigurationError("there is no such proxy any more")
+        return record
 
     def note(self, pool: str, action: str, said: Mapping[str, str]) -> None:
         """Write down in the audit what somebody did here."""
@@ -158,7 +173,7 @@ class Sources:
         """Return what befell a proxy lately, the newest first; ``at`` is in Unix ms."""
         found = self._store(pool).audit(_EVENTS)
         return [
-            {"at": key.partition("-")[0], **event}
+            {**event, "at": key.partition("-")[0]}
             for key, event in found
             if event.get("proxy") == proxy_id and "session" not in event
         ]
@@ -174,7 +189,10 @@ class Sources:
 
     def sql_trouble(self) -> str:
         """Return why the database cannot be read, "" if it can."""
-        return database.trouble(self.settings.sql_url, wanted=self._tables)
+        try:
+            return answered(self._sql.put(), time.monotonic() + self._patience)
+        except TimeoutError:
+            return "no answer from the database in time"
 
     def trail(self, pool: str) -> Trail:
         """Return what befell the sessions of a pool."""

@@ -2,14 +2,17 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
+from sqlalchemy import create_engine, text
 
 from limpet import database
 from limpet.settings import Settings
@@ -84,3 +87,31 @@ def config(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
         return Settings(state_dir=tmp_path)
     url = request.getfixturevalue("postgres")
     return Settings(state_dir=tmp_path, database_url=SecretStr(url))
+
+
+def _processes(url: str) -> list[int]:
+    """The server's processes: the first one, and those that it has made."""
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        backend = connection.execute(text("SELECT pg_backend_pid()")).scalar()
+    engine.dispose()
+    first = int(Path(f"/proc/{backend}/stat").read_text().rpartition(")")[2].split()[1])
+    made = Path(f"/proc/{first}/task/{first}/children").read_text().split()
+    return [first, *map(int, made)]
+
+
+@contextmanager
+def frozen(url: str) -> Iterator[None]:
+    """Stop the PostgreSQL at *url* for a while; needs ``/proc``."""
+    stopped = []
+    try:
+        for process in _processes(url):
+            if Path(f"/proc/{process}").exists():
+                os.kill(process, signal.SIGSTOP)
+                stopped.append(process)
+        yield
+    finally:
+        for process in stopped:
+            # One that had ended before is gone as soon as the first one goes on.
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGCONT)

@@ -14,9 +14,9 @@
     document.getElementById("limpet-status").textContent = text;
   }
 
-  function said(answer) {
+  function said(answer, away) {
     if (answer.ok) { tell(true, "Updated " + new Date().toLocaleTimeString()); return; }
-    tell(false, answer.status === 503 ? "Session store unreachable" : "Not updated");
+    tell(false, away ? "Session store unreachable" : "Not updated");
   }
 
   function occupied(part) {
@@ -77,7 +77,7 @@
     const text = await answer.text();
     const fresh = new DOMParser().parseFromString(text, "text/html").getElementById("limpet-live");
     if (answer.ok && fresh) { replace(part, fresh); }
-    said(answer);
+    said(answer, fresh && fresh.hasAttribute("data-away"));
   }
 
   async function look() {
@@ -90,7 +90,7 @@
       if (!source || looks % whole === 0) { await lookAtAll(part); return; }
       const answer = await fetch(source, {headers: {Accept: "application/json"}});
       if (answer.ok && !put(part, await answer.json())) { await lookAtAll(part); return; }
-      said(answer);
+      said(answer, answer.status === 503);
     } catch {
       tell(false, "Connection lost");
     } finally {

@@ -1,11 +1,7 @@
 """A PostgreSQL that is frozen holds a run up for a while, and loses nothing."""
 
-import os
-import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from redis import Redis
@@ -16,39 +12,12 @@ from limpet.names import SNAPSHOT_METRICS
 from limpet.upkeep import UpkeepStore
 from sessions import SessionManager
 from tests.conftest import Eventually
-from tests.databases import postgres
+from tests.databases import frozen, postgres
 from tests.stack import Stack
 
 __all__ = ["postgres"]
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/proc")
-
-
-def _processes(url: str) -> list[int]:
-    """The server's processes: the first one, and those that it has made."""
-    engine = create_engine(url)
-    with engine.connect() as connection:
-        backend = connection.execute(text("SELECT pg_backend_pid()")).scalar()
-    engine.dispose()
-    first = int(Path(f"/proc/{backend}/stat").read_text().rpartition(")")[2].split()[1])
-    made = Path(f"/proc/{first}/task/{first}/children").read_text().split()
-    return [first, *map(int, made)]
-
-
-@contextmanager
-def _frozen(url: str) -> Iterator[None]:
-    stopped = []
-    try:
-        for process in _processes(url):
-            if Path(f"/proc/{process}").exists():
-                os.kill(process, signal.SIGSTOP)
-                stopped.append(process)
-        yield
-    finally:
-        for process in stopped:
-            # One that had ended before is gone as soon as the first one goes on.
-            with suppress(ProcessLookupError):
-                os.kill(process, signal.SIGCONT)
 
 
 @pytest.mark.timeout(240)
@@ -70,7 +39,7 @@ def test_a_run_ends_with_a_clear_error_and_is_done_once_the_server_answers(
     app = stack.app()
     app.send_task(SNAPSHOT_METRICS, queue="upkeep").get(timeout=60)
 
-    with _frozen(postgres):
+    with frozen(postgres):
         sent = app.send_task(SNAPSHOT_METRICS, queue="upkeep")
         eventually(lambda: "upkeep_tried_again" in log.read_text(), within=120)
         failed = store.record(SNAPSHOT_METRICS)
