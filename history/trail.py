@@ -49,8 +49,8 @@ class Trail:
         """
         found = self._store.audit(_MOST)
         recent = [
-            {"at": key.partition("-")[0]}
-            | {name: value for name, value in event.items() if name != "ended"}
+            {name: value for name, value in event.items() if name != "ended"}
+            | {"at": key.partition("-")[0]}
             for key, event in found
             if session_id in (event.get("session"), *event.get("sessions", "").split())
         ]

@@ -178,7 +178,7 @@ class _Scale:
 
 
 def _levels(top: float) -> list[str]:
-    return [f"{top * n / _LINES:,g}" for n in range(_LINES, -1, -1)]
+    return [f"{top * n / _LINES:,.10g}" for n in range(_LINES, -1, -1)]
 
 
 def _line(run: Sequence[tuple[float, float]]) -> str:

@@ -1,5 +1,6 @@
 """The Proxies tab: how they are, which they are, and how sessions are spread."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -27,6 +28,7 @@ STATES: Final = {
     "degraded": "warning",
     "unhealthy": "danger",
     "dead": "danger",
+    "damaged": "danger",
     "draining": "secondary",
     "evacuating": "secondary",
     "disabled": "secondary",
@@ -87,8 +89,8 @@ class Proxies:
     """What the page shows.
 
     *states* counts proxies by state, and by mode those that are told to rest; *up* of
-    them may be chosen. *trouble* says why the inventory cannot be read, or what is
-    wrong with a row of it if it is *readable*.
+    them may be chosen, *sampled* of which are in the *bars*. *trouble* says why the
+    inventory cannot be read, or what is wrong with a row of it if it is *readable*.
     """
 
     pool: str
@@ -97,6 +99,7 @@ class Proxies:
     page: int
     states: Sequence[tuple[str, int]]
     up: int
+    sampled: int
     bars: Sequence[Bar]
     skew: float
     rows: Sequence[ProxyStatus]
@@ -128,10 +131,10 @@ def look(sources: Sources, wished: str, *, search: str = "", page: int = 1) -> P
     pools = sources.pools()
     pool = chosen(wished, pools)
     if not pool:
-        return Proxies("", pools, search, page, (), 0, (), 0.0, (), 0, "")
+        return Proxies("", pools, search, page, (), 0, 0, (), 0.0, (), 0, "")
     proxies = sources.proxies(pool)
     census = proxies.census(_SAMPLE)
-    counts = dict(census.states)
+    counts = {**census.states, "damaged": census.damaged}
     records: Sequence[ProxyRecord] = ()
     total, readable = 0, False
     trouble = "" if sources.direct(pool) else sources.sql_trouble()
@@ -145,16 +148,20 @@ def look(sources: Sources, wished: str, *, search: str = "", page: int = 1) -> P
             trouble = str(error)
         except LimpetError as error:
             trouble, readable = str(error), True
+    rows = proxies.status(records)
+    if sources.direct(pool):  # no inventory says what was asked of it
+        counts = Counter(one.mode or one.state for one in rows)
     return Proxies(
         pool=pool,
         pools=pools,
         search=search,
         page=page,
         states=[(name, counts[name]) for name in STATES if counts.get(name)],
-        up=len(census.loads),
+        up=census.usable,
+        sampled=len(census.loads),
         bars=bars(census.loads),
         skew=census.sessions_skew,
-        rows=proxies.status(records),
+        rows=rows,
         total=total,
         trouble=trouble,
         readable=readable,

@@ -18,9 +18,9 @@ class Census:
     """Proxies by state, and how sessions are spread over those that may be chosen.
 
     *states* are scaled up where only some were looked at; *sessions_skew* is the most
-    on one proxy in times of the mean, 0 without sessions. *loads* are the sessions on
-    each of those that may be chosen and were looked at, the fewest first. The *damaged*
-    ones cannot be read, and count as not there.
+    on one proxy in times of the mean, 0 without sessions. Of the *usable* ones, which
+    may be chosen, *loads* are the sessions on each that was looked at, the fewest
+    first. The *damaged* ones cannot be read, and count as not there.
     """
 
     states: dict[str, int]
@@ -29,6 +29,7 @@ class Census:
     sessions_max: int
     sessions_mean: float
     sessions_skew: float
+    usable: int
     loads: Sequence[int]
     damaged: int = 0
 
@@ -45,10 +46,8 @@ class Census:
         read = [[_read(row) for row in rows if row != {}] for _, rows in groups]
         for (number, _), rows in zip(groups, read, strict=True):
             found = Counter(state for state, _ in filter(None, rows))
-            looked_at = len(rows)
             for state, count in found.items():
-                # Of a group that was looked at whole this changes nothing.
-                states[state] += round(count * max(number, looked_at) / looked_at)
+                states[state] += _scaled(count, number, len(rows))
         loads = sorted(sessions for _, sessions in filter(None, read[0]))
         mean = sum(loads) / len(loads) if loads else 0.0
         return cls(
@@ -58,9 +57,15 @@ class Census:
             sessions_max=max(loads, default=0),
             sessions_mean=round(mean, 2),
             sessions_skew=round(max(loads) / mean, 3) if mean else 0.0,
+            usable=_scaled(len(loads), groups[0][0], len(read[0])),
             loads=loads,
             damaged=sum(row is None for rows in read for row in rows),
         )
+
+
+def _scaled(count: int, number: int, looked_at: int) -> int:
+    """Return *count* of those *looked_at* as of all; the same if these are all."""
+    return round(count * max(number, looked_at) / looked_at) if looked_at else 0
 
 
 def _read(row: Mapping[str, str] | None) -> tuple[str, int] | None:

@@ -24,7 +24,8 @@ class ProxyStatus:
     """How a proxy is doing.
 
     *state* is ``unknown``, ``healthy``, ``degraded``, ``unhealthy`` or ``dead``;
-    ``unpublished`` when Redis does not know what the inventory has. *mode* is empty, or
+    ``unpublished`` when Redis does not know what the inventory has, ``damaged`` when
+    what Redis has cannot be read: then nothing else is known. *mode* is empty, or
     what was asked of it: ``draining``, ``evacuating``, ``disabled``; or ``expired``.
     *due* is the seconds left of its cool-down. *fails* counts failures in a row.
     *started*, *done*, *inflight* and *faults* count requests, *sessions* those bound to
@@ -243,6 +244,15 @@ def _mode(record: ProxyRecord) -> str:
 
 
 def _status(
+    record: ProxyRecord, row: dict[str, str], now: int, window: int
+) -> ProxyStatus:
+    try:
+        return _read_status(record, row, now, window)
+    except (ValueError, OverflowError):  # a program that is not ours wrote into it
+        return _read_status(record, {"state": "damaged"}, now, window)
+
+
+def _read_status(
     record: ProxyRecord, row: dict[str, str], now: int, window: int
 ) -> ProxyStatus:
     def count(name: str) -> int:

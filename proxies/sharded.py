@@ -185,7 +185,14 @@ def _sum(rows: list[dict[str, str]]) -> dict[str, str]:
     """Return one proxy's fields, of as many shards as it lies in."""
     first, *others = rows
     added = {
-        name: f"{sum(float(row.get(name, 0)) for row in rows):.15g}"
+        name: _total([row.get(name, "0") for row in rows])
         for name in (_COUNTS & first.keys() if others else ())
     }
     return {**first, **added}
+
+
+def _total(counts: Iterable[str]) -> str:
+    try:
+        return f"{sum(map(float, counts)):.15g}"
+    except ValueError:  # one is damaged, and so is what they make
+        return "?"

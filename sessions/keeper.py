@@ -93,14 +93,14 @@ class SessionKeeper(SessionMover):
             yield info.session, self._seal(info.session)
 
     def _seal(self, session_id: str) -> bool:
-        while blob := self._store.state(session_id)[1]:
-            try:
+        try:
+            while blob := self._store.state(session_id)[1]:
                 anew = sealed_anew(blob, self._sealer)
-            except (ConfigurationError, StateUnreadable):
-                return False
-            # If not, its holder has written it meanwhile.
-            if anew == blob or self._store.reseal(session_id, blob, anew):
-                break
+                # If not, its holder has written it meanwhile.
+                if anew == blob or self._store.reseal(session_id, blob, anew):
+                    break
+        except (ConfigurationError, StateUnreadable):
+            return False
         return True
 
     # --- looking and tending ----------------------------------------------------

@@ -11,7 +11,7 @@ from redis import Redis
 from redis.exceptions import NoScriptError
 
 from limpet.connection import STORE_ERRORS, as_text, store_error
-from limpet.errors import InvalidSelection, LimpetError
+from limpet.errors import InvalidSelection, LimpetError, StateUnreadable
 from limpet.keys import POOL_NAME, POOLS
 from limpet.lines import Arg, send, send_all
 from limpet.scripts import Script
@@ -207,9 +207,16 @@ class SessionStore(SessionReads):
         return self._run(self._choosing["restore"], arguments)
 
     def state(self, session_id: str) -> tuple[int | None, bytes | None]:
-        """Return the state's version, `None` for no session, and the state itself."""
+        """Return the state's version, `None` for no session, and the state itself.
+
+        Raises:
+            StateUnreadable: the version is no number.
+        """
         version, blob = self._run(_script("state"), [session_id])
-        return (None if version == b"-1" else int(version)), blob
+        try:
+            return (None if version == b"-1" else int(version)), blob
+        except ValueError:
+            raise StateUnreadable from None
 
     def reseal(self, session_id: str, old: bytes, new: bytes) -> bool:
         """Put *new* where *old* is; False when that is not there any more."""

@@ -63,9 +63,10 @@ def events_of(
     )
     with answering(), Session(engine) as found:
         return [
-            {"at": str(row.ms), "event": row.event, "session": session}
+            {"event": row.event, "session": session}
             | ({"proxy": row.proxy} if row.proxy else {})
             | row.details
+            | {"at": str(row.ms)}
             for row in found.exec(query)
         ]
 

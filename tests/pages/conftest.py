@@ -6,8 +6,12 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 from redis import Redis
+from sqlalchemy import Engine
 
+from limpet import database, schema
+from limpet.sealing import Sealer
 from limpet.settings import Settings
+from proxies import ProxyPool, ProxyRecord, tables
 from tests.conftest import Eventually
 from tests.pages.site import Site, serving
 from tests.redis_server import RedisServer
@@ -28,6 +32,23 @@ def site(settings: Settings) -> Iterator[Site]:
     """Flower's pages with ours, in this process."""
     with serving(settings) as found:
         yield found
+
+
+@pytest.fixture
+def engine(settings: Settings) -> Iterator[Engine]:
+    schema.upgrade(settings)
+    made = database.engine(settings.sql_url)
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+def stocked(
+    engine: Engine, pool: ProxyPool, records: list[ProxyRecord]
+) -> list[ProxyRecord]:
+    """The pool's five proxies, on record too."""
+    tables.save(engine, Sealer(()), "default", records)
+    return records
 
 
 @pytest.fixture

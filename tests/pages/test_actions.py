@@ -9,9 +9,6 @@ import pytest
 from redis import Redis
 from sqlalchemy import Engine
 
-from limpet import database, schema
-from limpet.sealing import Sealer
-from limpet.settings import Settings
 from proxies import ProxyPool, ProxyRecord, tables
 from sessions import SessionManager
 from sessions.store import SessionStore
@@ -28,23 +25,6 @@ EVERY = [
     "/proxy/probe",
 ]
 Act = Callable[..., Seen]
-
-
-@pytest.fixture
-def engine(settings: Settings) -> Iterator[Engine]:
-    schema.upgrade(settings)
-    made = database.engine(settings.sql_url)
-    yield made
-    made.dispose()
-
-
-@pytest.fixture
-def known(
-    engine: Engine, pool: ProxyPool, records: list[ProxyRecord]
-) -> list[ProxyRecord]:
-    """The pool's five proxies, on record too."""
-    tables.save(engine, Sealer(()), "default", records)
-    return records
 
 
 @pytest.fixture
@@ -102,12 +82,12 @@ def test_a_session_is_closed_once_its_form_was_sent(
 
 
 def test_a_session_is_migrated_to_the_proxy_that_was_named(
-    act: Act, manager: SessionManager, known: list[ProxyRecord], redis: Redis
+    act: Act, manager: SessionManager, stocked: list[ProxyRecord], redis: Redis
 ) -> None:
     use(manager, "one")
     info = manager.get("one")
     assert info is not None
-    other = next(one.id for one in known if one.id != info.proxy)
+    other = next(one.id for one in stocked if one.id != info.proxy)
 
     wrong = act("/session/migrate", "one", word="nowhere")
     done = act("/session/migrate", "one", word=f" {other} ")
@@ -124,10 +104,10 @@ def test_a_session_is_migrated_to_the_proxy_that_was_named(
 
 
 def test_a_session_in_use_is_not_migrated(
-    act: Act, manager: SessionManager, known: list[ProxyRecord]
+    act: Act, manager: SessionManager, stocked: list[ProxyRecord]
 ) -> None:
     lease = manager.acquire("one", hold=30)
-    other = next(one.id for one in known if one.id != lease.proxy.id)
+    other = next(one.id for one in stocked if one.id != lease.proxy.id)
 
     refused = act("/session/migrate", "one", word=other)
 
@@ -144,15 +124,15 @@ def test_a_proxy_is_told_to_rest_and_may_be_used_again(
     act: Act,
     engine: Engine,
     pool: ProxyPool,
-    known: list[ProxyRecord],
+    stocked: list[ProxyRecord],
     action: str,
     mode: str,
 ) -> None:
-    done = act(f"/proxy/{action}", known[0].id)
-    [rests] = pool.status([known[0]])
+    done = act(f"/proxy/{action}", stocked[0].id)
+    [rests] = pool.status([stocked[0]])
     on_record = tables.modes(engine, "default")
-    again = act("/proxy/enable", known[0].id)
-    [works] = pool.status([known[0]])
+    again = act("/proxy/enable", stocked[0].id)
+    [works] = pool.status([stocked[0]])
 
     assert (done.status, again.status) == (303, 303)
     assert (rests.mode, works.mode) == (mode, "")
@@ -161,16 +141,16 @@ def test_a_proxy_is_told_to_rest_and_may_be_used_again(
 
 
 def test_without_a_page_to_fetch_nothing_is_probed(
-    act: Act, known: list[ProxyRecord]
+    act: Act, stocked: list[ProxyRecord]
 ) -> None:
-    refused = act("/proxy/probe", known[0].id)
+    refused = act("/proxy/probe", stocked[0].id)
 
     assert refused.status == 409
     assert "LIMPET_PROBE_URL" in refused.words
 
 
 def test_what_is_gone_is_said_to_be(
-    act: Act, manager: SessionManager, known: list[ProxyRecord], redis: Redis
+    act: Act, manager: SessionManager, stocked: list[ProxyRecord], redis: Redis
 ) -> None:
     gone = [act("/session/close", "nobody"), act("/proxy/drain", "nobody")]
 

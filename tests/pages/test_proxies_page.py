@@ -2,40 +2,21 @@
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from redis import Redis
 from sqlalchemy import Engine
 
-from limpet import database, schema
 from limpet.keys import Keys
 from limpet.sealing import Sealer
-from limpet.settings import Settings
 from proxies import Outcome, Proxy, ProxyPool, ProxyRecord, tables
 from sessions import SessionManager
-from tests.pages.site import Site, login, serving, with_options
+from tests.pages.site import Site, login, with_options
 from tests.pages.traffic import SECRET, use
 
 TABLE = "limpet-proxies"
 Add = Callable[..., None]
-
-
-@pytest.fixture
-def engine(settings: Settings) -> Iterator[Engine]:
-    schema.upgrade(settings)
-    made = database.engine(settings.sql_url)
-    yield made
-    made.dispose()
-
-
-@pytest.fixture
-def stocked(
-    engine: Engine, pool: ProxyPool, records: list[ProxyRecord]
-) -> list[ProxyRecord]:
-    """The pool's five proxies, on record too."""
-    tables.save(engine, Sealer(()), "default", records)
-    return records
 
 
 def test_a_pool_without_proxies_says_how_they_come(site: Site, engine: Engine) -> None:
@@ -258,18 +239,6 @@ def test_places_that_are_markup_are_words(
 
     assert evil in own.words
     assert "<img src=x" not in own.text
-
-
-def test_a_direct_pool_shows_that_it_goes_out_directly(
-    settings: Settings, redis: Redis
-) -> None:
-    redis.sadd("limpet:pools", "plain")
-    direct = settings.model_copy(update={"direct_pools": "plain"})
-
-    with serving(direct) as site:
-        page = site.get("/proxies", pool="plain")
-
-    assert page.rows(TABLE)[0][0].endswith("direct")
 
 
 def test_its_pages_need_the_login_that_flower_has(site: Site) -> None:

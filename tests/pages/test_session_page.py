@@ -128,6 +128,18 @@ def test_a_damaged_session_is_shown_as_such_beside_the_others(
     assert "The record of this session is damaged" in own.words
 
 
+def test_a_session_whose_state_has_no_version_is_shown_without_it(
+    site: Site, manager: SessionManager, redis: Redis
+) -> None:
+    use(manager, "one")
+    redis.hset(KEYS.session("one"), "i", "x")
+
+    page = site.get("/session", pool="default", id="one")
+
+    assert page.status == 200
+    assert "damaged" in page.words
+
+
 def test_what_befell_a_session_is_told_the_newest_first(
     site: Site, settings: Settings, manager: SessionManager, redis: Redis
 ) -> None:
