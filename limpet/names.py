@@ -46,6 +46,10 @@ TASKS: Final = frozenset(
 #: Header of a job's message: what the job has been through.
 HISTORY_HEADER: Final = "limpet"
 
+#: What our workers call their software when they tell that they live: on a broker may
+#: be those of other programs too.
+WORKER_IDENT: Final = "limpet"
+
 #: Where jobs go.
 SCRAPE_QUEUE: Final = "scrape"
 #: Celery's own default, so that a plain ``Celery(broker=…).send_task("scrape", …)``

@@ -7,8 +7,9 @@ from typing import Any, Final
 
 from celery.concurrency import ALIASES  # type: ignore[attr-defined] # it has them
 from celery.signals import celeryd_init, worker_init
+from celery.worker.state import SOFTWARE_INFO
 
-from limpet.names import INBOX_QUEUE, QUEUES, SCRAPE_QUEUE
+from limpet.names import INBOX_QUEUE, QUEUES, SCRAPE_QUEUE, WORKER_IDENT
 from tasks import interruption
 
 _GREEN: Final = ("gevent", "eventlet")
@@ -62,6 +63,12 @@ def take_the_inbox(sender: Any, **_signal: object) -> None:
     queues = sender.app.amqp.queues
     if SCRAPE_QUEUE in queues.consume_from and INBOX_QUEUE in queues:
         queues.select_add(queues[INBOX_QUEUE])
+
+
+@worker_init.connect
+def be_known(**_signal: object) -> None:
+    """Have heartbeats say that this worker is one of ours."""
+    SOFTWARE_INFO["sw_ident"] = WORKER_IDENT
 
 
 @worker_init.connect

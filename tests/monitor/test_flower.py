@@ -1,5 +1,8 @@
 """Flower's own process says how everything is: ``/healthz`` and ``/metrics``."""
 
+import sys
+from pathlib import Path
+
 import pytest
 
 from sessions import SessionManager
@@ -36,6 +39,39 @@ def test_all_is_healthy_until_the_worker_is_killed(
     assert down.headers["Cache-Control"] == "no-store"
     assert (workers["value"], workers["limit"]) == (0, 1)
     assert "celery -A tasks worker" in workers["advice"]
+
+
+@pytest.mark.timeout(240)
+def test_a_worker_of_another_program_is_none_of_ours(
+    flower: Flower, pool: SessionManager, eventually: Eventually
+) -> None:
+    def count(name: str) -> float:
+        found = flower.metrics().items()
+        return sum(value for (one, _), value in found if one == name)
+
+    folder = flower.stack.folder
+    (folder / "theirs.py").write_text("import celery\napp = celery.Celery()\n")
+    celery = str(Path(sys.executable).parent / "celery")
+    theirs = flower.stack.python(
+        *(celery, "-A", "theirs", "-b", flower.stack.broker_url),
+        *("worker", "-E", "-P", "solo", "-Q", "theirs", "-n", "theirs@test"),
+        log="theirs",
+        PYTHONPATH=str(folder),
+    )
+    ours = flower.stack.celery("worker", "-n", "ours@test", log="ours")
+    try:
+        eventually(lambda: count("flower_worker_online") == 2, within=80)
+        eventually(lambda: count("limpet_workers") == 1, within=80)
+        ours.kill()
+        ours.wait()
+        eventually(lambda: count("limpet_workers") == 0, within=60)
+        online = count("flower_worker_online")
+    finally:
+        theirs.kill()
+        theirs.wait()
+
+    assert online >= 1
+    assert flower.health()["workers"] == "down"
 
 
 def test_a_balancer_may_ask_for_the_head_alone(
