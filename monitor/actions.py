@@ -192,7 +192,7 @@ class ActionPage(Page):
     def _ask(self, deed: Deed, *, trouble: str) -> None:
         named: Any = {"pool": self.argument("pool"), "id": self.argument("id")}
         self.title = f"{deed.verb} {self._back} {named['id']}?"
-        self.put(
+        self.fill(
             "action.html",
             deed=deed,
             named=named,

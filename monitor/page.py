@@ -75,11 +75,11 @@ class Page(BaseHandler):  # type: ignore[misc] # it has no types
         except LimpetError as error:
             self.set_status(HTTPStatus.SERVICE_UNAVAILABLE)
             away = isinstance(error, StoreUnavailable)
-            self.put("away.html", reason=str(error), away=away)
+            self.fill("away.html", reason=str(error), away=away)
             return
         if view is None:
             raise HTTPError(HTTPStatus.NOT_FOUND, self.absent)
-        self.put(template, view=view, **more)
+        self.fill(template, view=view, **more)
 
     async def tell(self, question: Callable[[], dict[str, Any]]) -> None:
         """Answer with JSON; 503 without a store."""
@@ -89,7 +89,7 @@ class Page(BaseHandler):  # type: ignore[misc] # it has no types
             self.set_status(HTTPStatus.SERVICE_UNAVAILABLE)
             self.write({"error": str(error)})
 
-    def put(self, template: str, **values: Any) -> None:
+    def fill(self, template: str, **values: Any) -> None:
         """Render *template* with what each of our pages needs."""
         options = self.application.options
         self.render(

@@ -112,7 +112,16 @@ def test_our_values_have_no_names_that_flower_gives_to_its_own() -> None:
     ours = {"tab", "title", "refresh", "asset", "can_act", "say", "query", "view"}
 
     assert functions & ours == set()
-    assert inspect.getsource(Page.put).count("=") >= 7
+    assert inspect.getsource(Page.fill).count("=") >= 7
+
+
+def test_no_helper_of_ours_is_taken_for_a_verb(site: Site) -> None:
+    token = {"Cookie": "_xsrf=abc", "X-XSRFToken": "abc"}
+    for method in ("HEAD", "PUT", "DELETE", "PATCH"):
+        body = "" if method in {"PUT", "PATCH"} else None
+        for path in ("/sessions", "/sessions/data", "/proxy/drain", "/schedule"):
+            answer = site.ask(path, method=method, body=body, headers=token)
+            assert answer.status in {403, 405}, (method, path)
 
 
 def test_the_navigation_has_a_place_for_tabs() -> None:
