@@ -57,14 +57,32 @@
     }
   }
 
+  function owner(line) { return line.querySelector("[data-link=own]").getAttribute("href"); }
+
+  /* Which link of whose row has the focus. */
+  function focused(body) {
+    const at = document.activeElement;
+    const line = body.contains(at) ? at.closest("tr") : null;
+    return line ? {owner: owner(line), cell: at.dataset.cell} : null;
+  }
+
+  /* Rows are filled by their places: the focus goes where its session is now, or to the table. */
+  function refocus(body, held) {
+    const line = Array.from(body.rows).find(one => owner(one) === held.owner);
+    const link = line && line.querySelector(`[data-cell="${held.cell}"][href]`);
+    (link || body.closest("[tabindex]")).focus({preventScroll: true});
+  }
+
   /* Returns whether what was told fits into the table that is there. */
   function put(part, told) {
     const body = part.querySelector("tbody");
     const paged = told.pages > 1;
     if (!body || !told.rows.length || paged !== (part.dataset.paged === "yes")) { return false; }
+    const held = focused(body);
     while (body.rows.length > told.rows.length) { body.deleteRow(-1); }
     while (body.rows.length < told.rows.length) { body.append(body.rows[0].cloneNode(true)); }
     told.rows.forEach((row, n) => fill(body.rows[n], row, told.links));
+    if (held) { refocus(body, held); }
     for (const one of part.querySelectorAll("[data-now]")) {
       one.textContent = told.now[one.dataset.now];
     }

@@ -140,6 +140,28 @@ def test_pages_work_without_scripts(place: Place, visit: Visit) -> None:
     assert seen.page.get_by_role("heading", name="user-4711").is_visible()
 
 
+def test_a_table_that_changes_keeps_the_focus_on_its_session(
+    place: Place, visit: Visit, eventually: Eventually
+) -> None:
+    scene = place.empty()
+    scene.few()
+    seen = visit("/sessions")
+    page, rows = seen.page, seen.page.locator("#limpet-sessions tbody tr")
+    names = rows.locator("th a").all_inner_texts()
+    focused = "document.activeElement.innerText"
+    rows.nth(2).locator("th a").focus()
+
+    scene.sessions.close(names[0])
+    eventually(lambda: rows.count() == 2)
+    moved = page.evaluate(focused)
+    scene.sessions.close(names[2])
+    eventually(lambda: rows.count() == 1)
+    at_the_table = page.evaluate("document.activeElement.matches('[role=region]')")
+
+    assert moved == names[2]
+    assert at_the_table
+
+
 def test_everything_is_reached_by_keyboard(place: Place, visit: Visit) -> None:
     scene = place.empty()
     scene.few()
