@@ -45,7 +45,8 @@ class ShardedProxies(ProxyStore):
         for row in rows:
             for home in self._homes(str(row[0])):
                 theirs[home].append(row)
-        self.register()
+        if theirs:
+            self.register()
         new = [shard.put(some) for shard, some in theirs.items()]
         return max(new, default=0) if self._direct else sum(new)
 

@@ -46,10 +46,13 @@ class ProxyStore:
         """Make proxies known; return how many were new. Safe to repeat.
 
         A row is what the script takes: id, URL, labels, weight, cap, end in ms,
-        mode, and a text that says the same URL, or an empty one.
+        mode, and a text that says the same URL, or an empty one. Of none nothing is
+        known, not even the pool: any job may ask for one, by any name.
         """
-        self.register()
-        return self.put(list(rows))
+        items = list(rows)
+        if items:
+            self.register()
+        return self.put(items)
 
     def register(self) -> None:
         """Make the pool known by its name."""

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from redis import Redis
 
 from lab import Lab
+from sessions.store import pool_names
 
 if TYPE_CHECKING:
     from tests.stack import Stack
@@ -39,6 +41,22 @@ def test_a_failed_job_ends_the_command_with_its_reason(stack: "Stack") -> None:
     assert (bad_url.returncode, no_proxy.returncode) == (1, 1)
     assert "limpet: url: must be an http:// or https:// URL" in bad_url.stderr
     assert "pool 'default' has no proxy that is in use: import some" in no_proxy.stderr
+
+
+def test_a_pool_that_a_job_names_in_vain_is_none(
+    stack: "Stack", redis: Redis, lab: Lab
+) -> None:
+    line = lab.proxies[0].line
+    stack.manage("proxies", "import", "-", "--pool", "shop", stdin=line)
+    stack.worker()
+
+    stack.manage("scrape", "http://example.com", "--pool", "ghost")
+    known = pool_names(redis)
+    redis.flushdb()
+    stack.manage("scrape", f"{lab.site}/whoami", "--pool", "shop")
+
+    assert known == ["shop"]
+    assert pool_names(redis) == ["shop"]
 
 
 def test_without_a_worker_a_log_gets_the_hint_once(
