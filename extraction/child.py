@@ -10,7 +10,9 @@ import os
 import resource
 import signal
 import sys
+from collections.abc import Iterable
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from pydantic import TypeAdapter
@@ -21,8 +23,13 @@ from extraction.wire import pack, receive, send
 from limpet.errors import ExtractionFailed
 from limpet.jobs.extraction import Rule, Rules
 
-#: A tree of 10 MB of markup takes about 150 MB.
+#: A tree of 10 MB of markup takes about 150 MB, of very short elements 800.
 MEMORY: Final = 1024**3
+#: What a container may have is written here, by versions 2 and 1 of cgroups.
+_CONTAINER: Final = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
 #: A page ends after so many times its own time by the clock, too: a job that holds a
 #: session's lease is not to lose it.
 _AT_LAST: Final = 3
@@ -66,9 +73,16 @@ def serve(pages: BinaryIO, to: BinaryIO) -> None:
         send(to, b"", result)
 
 
+def memory(container: Iterable[Path] = _CONTAINER) -> int:
+    """Return how many bytes one page may take: half of the container at most."""
+    said = [file.read_text().strip() for file in container if file.is_file()]
+    return min([MEMORY, *(int(one) // 2 for one in said if one.isdigit())])
+
+
 def main() -> None:
     """Serve the worker that started this."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    most = memory()
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # Nothing that a library prints may get among the frames.
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")

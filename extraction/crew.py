@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import IO, Any, Final, Self
 
 import structlog
@@ -23,6 +24,9 @@ from limpet.errors import ExtractionFailed
 from limpet.jobs.extraction import Rule, plain
 from limpet.settings import ROOT
 
+#: Most at their turn, however many processors there are: at rest each takes 42 MiB of
+#: what a container may have, and a page of 10 MB takes 200 more.
+_MOST: Final = 4
 #: Longest time of a processor for one page; 1 MB with 100 rules takes far below 1 s.
 SECONDS: Final = 10.0
 #: The lowest priority that there is.
@@ -54,6 +58,10 @@ class _Extractor:
             # A terminal's Ctrl-C is for the worker, which finishes its jobs.
             start_new_session=True,
         )
+        # Where memory runs short, it is to die and not the worker, which is larger.
+        # From here, as it takes memory long before it could say so itself.
+        with suppress(OSError):  # it has ended, or this is no Linux
+            Path(f"/proc/{self._process.pid}/oom_score_adj").write_text("1000")
 
     def yield_to_others(self) -> None:
         """Work when nobody else does, from now on and for good."""
@@ -112,12 +120,12 @@ class Crew:
     """
 
     def __init__(self, *, size: int | None = None, seconds: float = SECONDS) -> None:
-        """*size* is by default the number of processors."""
+        """*size* is by default the number of processors, but four at most."""
         self._seconds = seconds
         self._free: list[_Extractor] = []
         self._open = True
         self._lock = threading.Lock()
-        self._turns = Turns(size or os.cpu_count() or 1)
+        self._turns = Turns(size or min(os.cpu_count() or 1, _MOST))
 
     def __enter__(self) -> Self:
         return self
@@ -140,7 +148,7 @@ class Crew:
             "content_type": content_type,
             "seconds": self._seconds,
         }
-        answer = self._ask(pack(job), text.encode(errors="replace"))
+        answer = self._ask(pack(job), text)
         if "found" not in answer:
             raise ExtractionFailed(answer["path"], answer["reason"])
         found: dict[str, Any] = answer["found"]
@@ -153,13 +161,16 @@ class Crew:
         for one in free:
             one.end()
 
-    def _ask(self, head: bytes, body: bytes) -> dict[str, Any]:
+    def _ask(self, head: bytes, text: str) -> dict[str, Any]:
         with self._turns.turn() as turn:
             with self._lock:
                 one = self._free.pop() if self._free else _Extractor()
             try:
+                # Encoded at its turn: pages that wait are not in memory twice.
                 answer = one.ask(
-                    head, body, lambda: self._turns.begin(turn, one.yield_to_others)
+                    head,
+                    text.encode(errors="replace"),
+                    lambda: self._turns.begin(turn, one.yield_to_others),
                 )
             except _Died as died:
                 dead = died
@@ -174,7 +185,7 @@ class Crew:
         again = not dead.path and one.pages > 1
         code = one.end(patience=1)
         if again:
-            return self._ask(head, body)
+            return self._ask(head, text)
         reason = self._reason(code)
         log.warning("extractor_died", path=dead.path, code=code)
         raise ExtractionFailed(dead.path or "extract", reason)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from extraction import Crew
+from extraction.child import memory
 from limpet.errors import ExtractionFailed
 from limpet.jobs import Rule
 
@@ -50,6 +51,47 @@ def test_threads_share_it(crew: Crew, parse: Parse) -> None:
 
     assert found == [{"a": str(n)} for n in range(100)]
     assert len(children()) <= 2
+
+
+def test_extractors_are_few_on_a_machine_with_many_processors(
+    parse: Parse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    rules = parse({"a": "h1"})
+
+    with Crew() as crew, ThreadPoolExecutor(16) as threads:
+        list(threads.map(lambda n: use(crew, rules, f"<h1>{n}"), range(64)))
+        started = children()
+
+    assert 1 <= len(started) <= 4
+
+
+def test_where_memory_runs_short_an_extractor_dies_before_its_worker(
+    crew: Crew, parse: Parse
+) -> None:
+    use(crew, parse({"a": "h1"}), "<h1>x")
+
+    [extractor] = children()
+    said = Path(f"/proc/{extractor}/oom_score_adj").read_text()
+    assert int(said) == 1000
+    assert int(Path("/proc/self/oom_score_adj").read_text()) < 1000
+
+
+@pytest.mark.parametrize(
+    ("said", "most"),
+    [
+        ("805306368\n", 402653184),
+        ("max\n", 1024**3),
+        ("9223372036854771712\n", 1024**3),
+    ],
+)
+def test_a_page_takes_half_of_what_a_container_may_have_at_most(
+    said: str, most: int, tmp_path: Path
+) -> None:
+    limit = tmp_path / "memory.max"
+    limit.write_text(said)
+
+    assert memory([tmp_path / "missing", limit]) == most
 
 
 @pytest.mark.parametrize(
