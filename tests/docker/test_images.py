@@ -19,6 +19,8 @@ PLANTED = "C4n4ry-that-is-in-no-image"
 STRAY = (
     *(".env", ".env.production", "limpet/.env", "tasks/server.pem", "proxies/id.key"),
     *("id_rsa", "proxies.txt", "dump.sql", ".limpet/limpet.db", "tests/secret.py"),
+    *("proxies/list.txt", "proxies/proxies.csv", "sessions/sessions.jsonl"),
+    *("results/pages.json", "tasks/upkeep/limpet.db", "monitor/static/notes.txt"),
 )
 #: Names that no layer of ours may have.
 FORBIDDEN = re.compile(r"(^|/)(\.git|\.env[^/]*|id_rsa|[^/]*\.key|tests|\.limpet)(/|$)")
@@ -78,6 +80,18 @@ def test_what_lies_about_gets_into_no_image(code: Path) -> None:
 
     assert ours > 100
     assert found == []
+
+
+def test_an_image_has_all_of_the_code(code: Path) -> None:
+    packages = {one.parent.name for one in ROOT.glob("*/__init__.py")} - {"lab"}
+    folders = [*sorted(packages), "migrations"]
+    listed = ["git", "-C", str(ROOT), "ls-files", "--", "*.py", *folders]
+    names = subprocess.run(listed, capture_output=True, text=True, check=True).stdout
+    ours = re.compile(rf"({'|'.join(folders)})/|[^/]*$")
+    with tarfile.open(code) as archive:
+        there = {one.removeprefix("app/") for one in archive.getnames()}
+
+    assert {name for name in names.splitlines() if ours.match(name)} <= there
 
 
 @pytest.mark.parametrize("image", ["limpet-worker", "limpet-render"])
