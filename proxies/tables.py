@@ -97,6 +97,8 @@ def load(engine: Engine, sealer: Sealer, pool: str) -> list[ProxyRecord]:
     """
     query = select(ProxyRow).where(ProxyRow.pool == pool)
     query = query.order_by(col(ProxyRow.host), col(ProxyRow.port), col(ProxyRow.id))
+    # Rows are several times as large as what is made of them.
+    query = query.execution_options(yield_per=_CHUNK)
     with Session(engine) as session:
         return [_record(sealer, row) for row in session.exec(query)]
 

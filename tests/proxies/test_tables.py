@@ -1,6 +1,7 @@
 """The inventory in SQL: what is saved comes back, and its secrets stay sealed."""
 
 import time
+import tracemalloc
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -52,6 +53,23 @@ def _renewed(record: ProxyRecord, password: str, **fields: object) -> ProxyRecor
 def _stored(engine: Engine, columns: str = "*") -> str:
     with engine.connect() as connection:
         return str(connection.execute(text(f"SELECT {columns} FROM proxies")).all())
+
+
+def test_a_long_inventory_is_read_with_little_more_memory_than_it_keeps(
+    engine: Engine,
+) -> None:
+    proxies = (Proxy("http", f"h{n}.test", 80, "u", "pw") for n in range(5000))
+    tables.save(engine, PLAIN, "eu", [ProxyRecord(proxy) for proxy in proxies])
+
+    tracemalloc.start()
+    try:
+        kept = tables.load(engine, PLAIN, "eu")
+        left, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert len(kept) == 5000
+    assert peak < 2 * left
 
 
 @pytest.mark.parametrize("sealer", [PLAIN, SEALED], ids=["plain", "sealed"])
