@@ -1,5 +1,6 @@
 """Dead letters: what there is, what is in one, sending it again, and forgetting it."""
 
+import sys
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
@@ -208,10 +209,14 @@ def _kept(**wanted: Any) -> "list[Letter]":
 
 
 def _gather() -> None:
+    import structlog
+
     from limpet.errors import StoreUnavailable
     from tasks.celery import app
     from tasks.parked import collect
 
+    # What it logs is for people: standard output may be JSON.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     try:
         collect(app)
         _letters().move()

@@ -3,7 +3,6 @@
 import json
 from typing import Final
 
-import structlog
 from celery import Celery
 from celery.app.task import Context
 from celery.exceptions import WorkerLostError
@@ -20,8 +19,6 @@ from tasks.transport.qos import LOSSES
 
 #: Messages that are looked at in one step.
 _BATCH: Final = 200
-
-log = structlog.get_logger(__name__)
 
 
 def collect(app: Celery, *, most: int = 100_000) -> int:
@@ -55,13 +52,11 @@ def collect(app: Celery, *, most: int = 100_000) -> int:
 
 
 def _tell(app: Celery, letter: Letter, message: Parked) -> None:
-    """Say what became of a job, to the log and to who waits for it.
+    """Say what became of a job to who waits for it.
 
     Raises:
         StoreUnavailable: the result backend did not answer.
     """
-    names = {"id": letter.id, "task": letter.task, "queue": letter.queue}
-    log.warning("dead_letter", **names, reason=letter.reason.value)
     if letter.reason is not Reason.LOST:
         return
     payload = json.loads(message.text)
