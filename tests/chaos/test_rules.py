@@ -5,59 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.storm.history import (
-    Binding,
-    Books,
-    Death,
-    History,
-    Job,
-    Result,
-    Visit,
-)
+from tests.chaos.good import BOOKS, GOOD, broken, result, visit
+from tests.chaos.storm.history import Binding, Death, Job, Result
 from tests.chaos.storm.rules import judge
-
-EXITS = {"p1": "127.0.7.1", "p2": "127.0.7.2"}
-
-
-def visit(number: int, job: int, begin: float, **other: Any) -> Visit:
-    """A visit of half a second by session ``s`` through the first proxy."""
-    usual: dict[str, Any] = {"session": "s", "item": 0, "worker": "w1"}
-    usual |= {"address": "127.0.7.1", "end": begin + 0.5, "seen": number}
-    return Visit(number=number, job=job, begin=begin, **{**usual, **other})
-
-
-def result(job: int, *visits: int, **other: Any) -> Result:
-    values = {"session": "s", "proxy": "p1", "generation": 1, **other}
-    return Result(job, "SUCCESS", visits=visits, **values)
-
-
-BOOKS = Books(
-    requests=2,
-    done=2,
-    sessions=1,
-    alive=1,
-    measured=2,
-    inflight={"p1": 0, "p2": 0},
-    counters={"created": 1},
-    events={"created": 1},
-    told=frozenset({"1-0"}),
-    kept=frozenset({"1-0"}),
-)
-GOOD = History(
-    jobs=(Job(0, "scrape", "s"), Job(1, "scrape", "s")),
-    visits=(visit(0, 0, 10), visit(1, 1, 11)),
-    bindings=(Binding("s", "p1", 9.9),),
-    results=(result(0, 0), result(1, 1)),
-    books=BOOKS,
-    exits=EXITS,
-    visibility=6,
-)
-
-
-def broken(history: History = GOOD, **other: Any) -> list[str]:
-    """Return the rules that are broken when this is otherwise."""
-    verdict = judge(replace(history, **other))
-    return [rule for rule, lines in verdict.items() if lines]
 
 
 def test_a_good_history_breaks_no_rule() -> None:
@@ -157,15 +107,6 @@ def test_a_request_ends_with_its_proxy() -> None:
     assert broken(visits=visits, deaths=deaths, results=results) == []
 
 
-def test_a_job_that_was_sent_twice_may_be_done_twice() -> None:
-    jobs = (replace(GOOD.jobs[0], resent=True), GOOD.jobs[1])
-    visits = (visit(0, 0, 10), visit(1, 0, 18), visit(2, 1, 20))
-
-    found = broken(jobs=jobs, visits=visits, results=(result(0, 1), result(1, 2)))
-
-    assert found == []
-
-
 def test_what_a_dead_proxy_had_sent_on_counts_for_nothing() -> None:
     ghost = visit(1, 0, 10.1, address="127.0.7.2", answered=False)
     visits = (visit(0, 0, 10), ghost, visit(2, 1, 12))
@@ -176,60 +117,6 @@ def test_what_a_dead_proxy_had_sent_on_counts_for_nothing() -> None:
     results = (result(0, 0), result(1, 2))
 
     assert broken(visits=visits, deaths=deaths, results=results) == []
-
-
-def _again(*deaths: Death) -> list[str]:
-    """What is broken when the first job's page is fetched again after 8 s."""
-    visits = (visit(0, 0, 10), visit(1, 0, 18), visit(2, 1, 20))
-    results = (result(0, 1), result(1, 2))
-    return broken(visits=visits, results=results, deaths=deaths)
-
-
-def test_a_page_that_is_fetched_again_for_no_reason_is_seen() -> None:
-    assert _again() == ["no repeat without a death"]
-
-
-@pytest.mark.parametrize(
-    "death",
-    [
-        Death("worker", "w1", 10.2, 11),
-        Death("machine", "w1", 10.2, 11),
-        Death("pool child", "w1", 10.2, 10.2),
-        Death("broker", "broker", 12, 13),
-        Death("session Redis", "session Redis", 9, 10.2),
-        Death("proxy", "127.0.7.1", 10.6, 11),
-        Death("frozen worker", "w2", 9, 17, frozenset({0})),
-        # Its job was somewhere on its way, and is there twice since.
-        Death("machine", "w2", 9, 11, frozenset({0})),
-        Death("broker", "broker", 9, 9.5, frozenset({0})),
-        Death("pool child", "w2", 9, 9, held=None),
-    ],
-    ids=lambda death: f"{death.kind}-{death.at}",
-)
-def test_a_death_explains_a_page_that_is_fetched_again(death: Death) -> None:
-    assert _again(death) == []
-
-
-@pytest.mark.parametrize(
-    "death",
-    [
-        Death("worker", "w2", 10.2, 11, frozenset({1})),
-        Death("worker", "w1", 9, 9.5),
-        Death("worker", "w1", 18.1, 19),
-        Death("broker", "broker", 18.1, 19),
-        Death("session Redis", "session Redis", 8, 9),
-        Death("proxy", "127.0.7.2", 10.2, 11),
-        Death("proxy", "127.0.7.1", 15, 16),
-        Death("beat", "beat", 10.2, 11),
-        Death("Flower", "Flower", 10.2, 11),
-        # It did not have the job, or not for long enough.
-        Death("frozen worker", "w1", 9, 17, frozenset({1})),
-        Death("frozen worker", "w1", 9, 14, frozenset({0})),
-    ],
-    ids=lambda death: f"{death.kind}-{death.target}-{death.at}-{death.until}",
-)
-def test_a_death_of_something_else_explains_nothing(death: Death) -> None:
-    assert _again(death) == ["no repeat without a death"]
 
 
 @pytest.mark.parametrize(

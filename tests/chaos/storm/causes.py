@@ -3,8 +3,10 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 from tests.chaos.storm.history import Death, History, Visit
+from tests.chaos.storm.plan import LEASE
 
 #: What ends a run of a job, so that another one begins.
 _OF_A_WORKER = ("pool child", "worker", "machine")
@@ -12,36 +14,51 @@ _OF_A_WORKER = ("pool child", "worker", "machine")
 _ON_ITS_WAY = 1.0
 
 
-def pairs(history: History) -> Iterator[tuple[Visit, Visit]]:
+class Repeat(NamedTuple):
+    """Two visits to the same page; until *seen*, a page of their job was under way."""
+
+    first: Visit
+    then: Visit
+    seen: float
+
+
+def repeats(history: History) -> Iterator[Repeat]:
     """Give each visit that was followed by one more to the same page, and that one."""
+    jobs: dict[int, list[Visit]] = defaultdict(list)
     same: dict[tuple[int, int], list[Visit]] = defaultdict(list)
     for visit in sorted(history.visits, key=lambda one: one.begin):
+        jobs[visit.job].append(visit)
         same[visit.job, visit.item].append(visit)
     for visits in same.values():
-        yield from pairwise(visits)
+        for first, then in pairwise(visits):
+            ends = (one.end for one in jobs[first.job] if one.begin < then.begin)
+            yield Repeat(first, then, max(ends, default=first.end))
 
 
-def cause(history: History, first: Visit, then: Visit) -> Death | None:
-    """Return the death for which *first* did not count, and *then* had to be."""
+def cause(history: History, repeat: Repeat) -> Death | None:
+    """Return the death for which the first visit did not count, and was repeated."""
     for death in history.deaths:
-        if _explains(death, first, then, history.visibility):
+        if _explains(death, repeat, history.visibility):
             return death
     return None
 
 
-def _explains(death: Death, first: Visit, then: Visit, visibility: float) -> bool:
+def _explains(death: Death, repeat: Repeat, visibility: float) -> bool:
+    first, then, seen = repeat
     before = death.at <= then.begin
+    # A slow worker may have it in hand for longer than its page took, if not for ever.
+    undone = before and death.at <= seen + LEASE
     # It may be long ago: a job that waits for its session is sent anew, many times, and
     # where the last message could not be acknowledged there are two of it from then on.
-    held = before and (death.held is None or first.job in death.held)
-    within = before and first.begin <= death.at
+    held = undone if death.held is None else before and first.job in death.held
+    within = undone and first.begin <= death.at
     explains = {
         # What a frozen one had others got; then it went on, or had it tried again.
         "frozen worker": held and death.until - death.at > visibility,
         "proxy": death.target == first.address
         and first.begin <= death.at <= first.end + _ON_ITS_WAY,
         # A page that cannot be told of is fetched again.
-        "session Redis": before and first.begin <= death.until,
+        "session Redis": undone and first.begin <= death.until,
         "broker": within or held,
         **dict.fromkeys(
             _OF_A_WORKER, held or (within and death.target == first.worker)

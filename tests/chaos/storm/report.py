@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from tests.chaos.storm.causes import cause, pairs
+from tests.chaos.storm.causes import cause, repeats
 from tests.chaos.storm.history import History
 
 #: Lines that are shown of what breaks one rule.
@@ -44,8 +44,8 @@ def _killed(history: History) -> Table:
     for name in ("times", "requests of it then", "pages fetched again for it"):
         table.add_column(name, justify="right")
     again: Counter[str] = Counter()
-    for first, then in pairs(history):
-        death = cause(history, first, then)
+    for repeat in repeats(history):
+        death = cause(history, repeat)
         again[death.kind if death else "nothing"] += 1
     times = Counter(death.kind for death in history.deaths)
     for kind, count in times.most_common():

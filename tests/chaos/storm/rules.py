@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from operator import attrgetter
 
-from tests.chaos.storm.causes import cause, pairs, under_way
+from tests.chaos.storm.causes import cause, repeats, under_way
 from tests.chaos.storm.history import Binding, History, Visit
 
 
@@ -119,8 +119,9 @@ def one_request_at_a_time(history: History) -> Iterator[str]:
 def no_repeat_without_a_death(history: History) -> Iterator[str]:
     """A page is fetched again only when something died that had to do with it."""
     resent = {job.number for job in history.jobs if job.resent}
-    for first, then in pairs(history):
-        if first.job not in resent and cause(history, first, then) is None:
+    for repeat in repeats(history):
+        first, then, _ = repeat
+        if first.job not in resent and cause(history, repeat) is None:
             yield (
                 f"job {first.job}, page {first.item}: visits {first.number} by "
                 f"{first.worker} and {then.number} by {then.worker}, "
