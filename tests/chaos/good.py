@@ -4,8 +4,8 @@ from dataclasses import replace
 from typing import Any
 
 from tests.chaos.storm.history import (
-    Binding,
     Books,
+    Event,
     History,
     Job,
     Result,
@@ -43,7 +43,7 @@ BOOKS = Books(
 GOOD = History(
     jobs=(Job(0, "scrape", "s"), Job(1, "scrape", "s")),
     visits=(visit(0, 0, 10), visit(1, 1, 11)),
-    bindings=(Binding("s", "p1", 9.9),),
+    audit=(Event("created", 9.9, "s", "p1"),),
     results=(result(0, 0), result(1, 1)),
     books=BOOKS,
     exits=EXITS,

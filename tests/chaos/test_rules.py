@@ -6,8 +6,34 @@ from typing import Any
 import pytest
 
 from tests.chaos.good import BOOKS, GOOD, broken, result, visit
-from tests.chaos.storm.history import Binding, Death, Job, Result
+from tests.chaos.storm.history import Death, Event, Job, Result
 from tests.chaos.storm.rules import judge
+
+DIED = Death("proxy", "127.0.7.1", 10.55, 11)
+DOWN = Event("unhealthy", 10.7, proxy="p1")
+MOVED = Event("rebound", 10.9, "s", "p2")
+ENDED = Event("closed", 10.7, "s", "p1", "errors")
+
+
+def _moved(*events: Event, moves: int = 1, **other: Any) -> list[str]:
+    """What is broken when the audit goes on so, with so many moves."""
+    books = replace(
+        BOOKS,
+        counters={"created": 1, "failovers": moves},
+        events={"created": 1, "rebound": moves},
+    )
+    return broken(audit=(*GOOD.audit, *events), books=books, **other)
+
+
+def _anew(*events: Event, **other: Any) -> list[str]:
+    """What is broken when the audit goes on so, and the session is made once more."""
+    books = replace(
+        BOOKS,
+        counters={"created": 2, "closed_any": 1},
+        events={"created": 2, "closed": 1},
+    )
+    again = Event("created", 10.8, "s", "p1")
+    return broken(audit=(*GOOD.audit, *events, again), books=books, **other)
 
 
 def test_a_good_history_breaks_no_rule() -> None:
@@ -56,16 +82,10 @@ def test_another_address_than_the_session_is_bound_to_is_seen() -> None:
 def test_another_address_after_a_move_is_right() -> None:
     visits = (visit(0, 0, 10), visit(1, 1, 11, address="127.0.7.2"))
     results = (result(0, 0), result(1, 1, proxy="p2", generation=2))
-    moved = Binding("s", "p2", 10.9, "rebound")
-    books = replace(
-        BOOKS,
-        counters={"created": 1, "failovers": 1},
-        events={"created": 1, "rebound": 1},
-    )
 
-    bindings = (*GOOD.bindings, moved)
+    found = _moved(DOWN, MOVED, visits=visits, results=results, deaths=(DIED,))
 
-    assert broken(visits=visits, results=results, bindings=bindings, books=books) == []
+    assert found == []
 
 
 def test_a_generation_that_the_audit_does_not_know_is_seen() -> None:
@@ -75,7 +95,61 @@ def test_a_generation_that_the_audit_does_not_know_is_seen() -> None:
 
 
 def test_a_visit_of_a_session_without_a_proxy_is_seen() -> None:
-    assert broken(bindings=(Binding("s", "p1", 10.5),)) == ["one address a binding"]
+    late = Event("created", 10.5, "s", "p1")
+
+    assert broken(audit=(late,)) == ["one address a binding"]
+
+
+@pytest.mark.parametrize(
+    "deaths",
+    [(), (replace(DIED, target="127.0.7.2"),), (replace(DIED, until=10.8, at=10.8),)],
+    ids=["nothing", "another", "later"],
+)
+def test_a_proxy_that_is_down_and_had_not_died_is_seen(
+    deaths: tuple[Death, ...],
+) -> None:
+    assert _moved(DOWN, deaths=deaths, moves=0) == ["a session stays"]
+
+
+def test_a_proxy_that_had_died_long_ago_is_seen() -> None:
+    late = replace(DOWN, at=60)
+
+    assert _moved(late, deaths=(DIED,), moves=0) == ["a session stays"]
+
+
+def test_a_proxy_that_stays_down_needs_no_other_death() -> None:
+    again = replace(DOWN, at=60)
+
+    assert _moved(DOWN, again, deaths=(DIED,), moves=0) == []
+
+
+@pytest.mark.parametrize(
+    "before",
+    [(), (replace(DOWN, proxy="p2"),), (DOWN, replace(DOWN, what="recovered"))],
+    ids=["well", "another", "recovered"],
+)
+def test_a_move_from_a_proxy_that_is_up_is_seen(before: tuple[Event, ...]) -> None:
+    visits = (visit(0, 0, 10), visit(1, 1, 11, address="127.0.7.2"))
+    results = (result(0, 0), result(1, 1, proxy="p2", generation=2))
+    deaths = (DIED, replace(DIED, target="127.0.7.2"))
+
+    found = _moved(*before, MOVED, visits=visits, results=results, deaths=deaths)
+
+    assert found == ["a session stays"]
+
+
+@pytest.mark.parametrize("reason", ["idle", "max_age", "evicted", "closed", "errors"])
+def test_a_session_that_ends_for_nothing_is_seen(reason: str) -> None:
+    assert _anew(replace(ENDED, reason=reason)) == ["a session lasts"]
+
+
+def test_a_session_may_end_for_failures_of_its_proxy_only() -> None:
+    assert _anew(ENDED, deaths=(DIED,)) == []
+    assert _anew(replace(ENDED, reason="idle"), deaths=(DIED,)) == ["a session lasts"]
+
+
+def test_a_session_that_is_made_twice_is_seen() -> None:
+    assert "a session lasts" in _anew()
 
 
 def test_two_requests_at_once_are_seen() -> None:
@@ -164,14 +238,8 @@ def test_a_cookie_that_was_lost_is_seen() -> None:
 
 def test_a_session_that_began_anew_has_no_cookie() -> None:
     visits = (visit(0, 0, 10, seen=4), visit(1, 1, 11, seen=0))
-    books = replace(
-        BOOKS,
-        counters={"created": 2, "closed_errors": 1},
-        events={"created": 2, "closed": 1},
-    )
-    bindings = (*GOOD.bindings, Binding("s", "p1", 10.8))
 
-    assert broken(visits=visits, bindings=bindings, books=books) == []
+    assert _anew(ENDED, deaths=(DIED,), visits=visits) == []
 
 
 def test_a_message_that_is_left_is_seen() -> None:

@@ -61,6 +61,14 @@ def test_a_worker_that_is_not_fenced_is_found_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(300)
+def test_sessions_that_do_not_stay_are_found_out(tmp_path: Path) -> None:
+    broken = _found_out("unsticky", tmp_path)
+
+    assert broken["a session stays"] > 0
+    assert broken["a session lasts"] == 0
+
+
+@pytest.mark.timeout(300)
 def test_a_worker_that_acknowledges_early_is_found_out(tmp_path: Path) -> None:
     broken = _found_out("early-ack", tmp_path)
 

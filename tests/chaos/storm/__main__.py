@@ -19,6 +19,8 @@ from tests.chaos.storm.storm import storm
 
 console = Console()
 
+_BUGS = ("unfenced", "unsticky", "early-ack")
+
 
 def main(
     *,
@@ -29,7 +31,7 @@ def main(
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="300 jobs.")] = False,
     bug: Annotated[
-        str, typer.Option(help="Plant one: unfenced or early-ack.", metavar="BUG")
+        str, typer.Option(help=f"Plant one: {', '.join(_BUGS)}.", metavar="BUG")
     ] = "",
     keep: Annotated[bool, typer.Option("--keep", help="Keep logs and data.")] = False,
 ) -> None:
@@ -38,8 +40,8 @@ def main(
     The code is 0 when all rules hold, 1 when one is broken. Logs and data stay when one
     is. Example: [bold]make chaos CHAOS='--jobs 2000 --seed 7'[/]
     """
-    if bug not in {"", "unfenced", "early-ack"}:
-        raise typer.BadParameter("unfenced or early-ack", param_hint="--bug")
+    if bug not in {"", *_BUGS}:
+        raise typer.BadParameter(", ".join(_BUGS), param_hint="--bug")
     if quick:
         jobs, rate = 300, 12
     seed = random.randrange(10_000) if seed is None else seed

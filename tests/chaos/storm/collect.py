@@ -16,9 +16,9 @@ from redis import Redis
 from limpet.keys import BEAT, Keys
 from limpet.names import SCRAPE
 from tests.chaos.storm.history import (
-    Binding,
     Books,
     Death,
+    Event,
     History,
     Job,
     Result,
@@ -32,7 +32,6 @@ _CALM: Final = 90
 #: Looks, half a second apart, that must all find that all is quiet: a message may be
 #: between two places at any one of them.
 _LOOKS: Final = 6
-_BINDINGS: Final = frozenset({"created", "rebound"})
 #: Where an ended session's count of requests is in what its event tells.
 _REQUESTS: Final = 5
 _KEYS: Final = Keys("default")
@@ -84,7 +83,7 @@ class Reader:
             jobs=tuple(jobs),
             visits=tuple(Visit(**one) for one in json.loads(self._log())),
             deaths=tuple(sorted(deaths, key=lambda one: one.at)),
-            bindings=tuple(_bindings(events)),
+            audit=tuple(_audit(events)),
             results=tuple(_results(self._results, jobs)),
             books=self._books(events),
             exits=self._stage.exits,
@@ -156,11 +155,14 @@ def waiting(broker: Redis) -> list[str]:
     return sorted({f"job {number}" for text in texts for number in numbers(text)})
 
 
-def _bindings(events: Iterable[tuple[str, dict[str, str]]]) -> Iterable[Binding]:
-    for key, event in events:
-        if event["event"] in _BINDINGS:
-            at = int(key.partition("-")[0]) / 1000
-            yield Binding(event["session"], event["proxy"], at, event["event"])
+def _audit(events: Iterable[tuple[str, dict[str, str]]]) -> Iterable[Event]:
+    for key, one in events:
+        at, what = int(key.partition("-")[0]) / 1000, one["event"]
+        proxy, reason = one.get("proxy", ""), one.get("reason", "")
+        # Those that the clean-up removes are told together.
+        names = one["sessions"].split() if "sessions" in one else [one.get("session")]
+        for session in names:
+            yield Event(what, at, session or "", proxy, reason)
 
 
 def _results(redis: Redis, jobs: Sequence[Job]) -> Iterable[Result]:

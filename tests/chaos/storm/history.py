@@ -59,13 +59,17 @@ class Death:
 
 
 @dataclass(frozen=True, slots=True)
-class Binding:
-    """From *at* on a session has a proxy, which is known by its id; *what* says why."""
+class Event:
+    """*what* the audit told *at* a time of a session, a proxy (by its id), or both.
 
-    session: str
-    proxy: str
+    A session that is ``created`` or ``rebound`` has that proxy from then on.
+    """
+
+    what: str
     at: float
-    what: str = "created"
+    session: str = ""
+    proxy: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +118,8 @@ class History:
     jobs: tuple[Job, ...] = ()
     visits: tuple[Visit, ...] = ()
     deaths: tuple[Death, ...] = ()
-    bindings: tuple[Binding, ...] = ()
+    #: In the order in which it happened.
+    audit: tuple[Event, ...] = ()
     results: tuple[Result, ...] = ()
     books: Books = field(default_factory=Books)
     exits: Mapping[str, str] = field(default_factory=dict)
@@ -123,3 +128,7 @@ class History:
     away: tuple[str, ...] = ()
     #: Seconds after which a silent worker's jobs go to another one.
     visibility: float = 0.0
+
+    @property
+    def bindings(self) -> list[Event]:
+        return [one for one in self.audit if one.what in {"created", "rebound"}]

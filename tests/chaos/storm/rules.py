@@ -8,9 +8,14 @@ from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from operator import attrgetter
+from typing import Final
 
 from tests.chaos.storm.causes import cause, repeats, under_way
-from tests.chaos.storm.history import Binding, History, Visit
+from tests.chaos.storm.history import Event, History, Visit
+
+#: Seconds that a death still shows when the dead one was started again: it is not up at
+#: once, and who waits for it gives up at last.
+_SHOWS: Final = 30.0
 
 
 def no_job_is_lost(history: History) -> Iterator[str]:
@@ -44,7 +49,7 @@ def results_are_true(history: History) -> Iterator[str]:
 
 def one_address_a_binding(history: History) -> Iterator[str]:
     """A session is seen from its proxy's address, and from no other until it moves."""
-    bound: dict[str, list[Binding]] = defaultdict(list)
+    bound: dict[str, list[Event]] = defaultdict(list)
     for binding in sorted(history.bindings, key=attrgetter("at")):
         bound[binding.session].append(binding)
     seen: dict[tuple[str, int, int], set[str]] = defaultdict(set)
@@ -71,7 +76,7 @@ def one_address_a_binding(history: History) -> Iterator[str]:
 
 def _of_results(
     history: History,
-    bound: dict[str, list[Binding]],
+    bound: dict[str, list[Event]],
     seen: dict[tuple[str, int, int], set[str]],
 ) -> Iterator[str]:
     """Add what results say of generations: they must know the same ones."""
@@ -91,10 +96,52 @@ def _of_results(
         seen[result.session, life, result.generation].add(visit.address)
 
 
-def _generation(bindings: list[Binding]) -> tuple[int, int]:
+def _generation(bindings: list[Event]) -> tuple[int, int]:
     """Return how often the session was made, and its bindings since."""
     begins = [n for n, one in enumerate(bindings) if one.what == "created"]
     return len(begins), len(bindings) - (begins[-1] if begins else 0)
+
+
+def a_session_lasts(history: History) -> Iterator[str]:
+    """A session is made once: nothing ends one here but failures of its proxy."""
+    alive: set[str] = set()
+    for event in history.audit:
+        if event.what == "created":
+            if event.session in alive:
+                yield f"{event.session} was made anew, and had not ended"
+            alive.add(event.session)
+        elif event.what == "closed":
+            if event.reason != "errors" or not _died(history, event):
+                yield f"{event.session} ended before its time: {event.reason}"
+            alive.discard(event.session)
+
+
+def a_session_stays(history: History) -> Iterator[str]:
+    """A session moves only from a proxy that is down, which had died before."""
+    at: dict[str, str] = {}
+    down: set[str] = set()
+    for event in history.audit:
+        if event.what == "rebound" and at.get(event.session) not in down:
+            yield f"{event.session} left a proxy that was up: {event.reason}"
+        elif event.what == "recovered":
+            down.discard(event.proxy)
+        elif event.what in {"unhealthy", "dead"}:
+            if event.proxy not in down and not _died(history, event):
+                yield f"proxy {history.exits[event.proxy]} went down, and had not died"
+            down.add(event.proxy)
+        if event.what in {"created", "rebound"}:
+            at[event.session] = event.proxy
+
+
+def _died(history: History, event: Event) -> bool:
+    """Whether the proxy that *event* tells of had died shortly before."""
+    address = history.exits.get(event.proxy)
+    return any(
+        death.kind == "proxy"
+        and death.target == address
+        and death.at <= event.at <= death.until + _SHOWS
+        for death in history.deaths
+    )
 
 
 def one_request_at_a_time(history: History) -> Iterator[str]:
@@ -215,6 +262,8 @@ RULES: tuple[Rule, ...] = (
     no_job_is_lost,
     results_are_true,
     one_address_a_binding,
+    a_session_lasts,
+    a_session_stays,
     one_request_at_a_time,
     no_repeat_without_a_death,
     each_lease_is_settled_once,

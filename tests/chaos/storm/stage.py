@@ -173,6 +173,8 @@ class Stage:
             "LIMPET_JOB_MAX_TRIES": "50",
             "LIMPET_JOB_MAX_LOSSES": "100",
             "LIMPET_SESSION_MAX_REBINDS_PER_HOUR": "1000",
+            # However slow a storm is: what ends a session is to be the storm.
+            "SESSION_TIMEOUT_MINUTES": "1440",
             "PYTHONPATH": str(ROOT),
             "PYTHONUNBUFFERED": "1",
             "COLUMNS": "200",
