@@ -41,6 +41,7 @@ class Scheduler(beat.Scheduler):
 
     #: What was said last of this beat: that it is active, waits, or has no store.
     _state = ""
+    _closed = False
     _store: UpkeepStore
 
     def setup_schedule(self) -> None:
@@ -52,6 +53,10 @@ class Scheduler(beat.Scheduler):
 
     def tick(self, *_args: Any, **_kwargs: Any) -> float:
         """Send what is due, if this beat is the active one; return seconds to wait."""
+        if self._closed:
+            # Celery closes on a signal and raises this. Where Python was just clearing
+            # something away (``__del__``), that came to nothing.
+            raise SystemExit
         try:
             active, now_ms, sent = self._store.lead(self._token, self._name)
             wait = self._send_all(now_ms, sent) if active else self._round
@@ -68,6 +73,7 @@ class Scheduler(beat.Scheduler):
 
     def close(self) -> None:
         """Let another beat go on at once."""
+        self._closed = True
         super().close()
         try:
             self._store.let_go(self._token)

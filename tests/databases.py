@@ -94,8 +94,10 @@ def _processes(url: str) -> list[int]:
     engine = create_engine(url)
     with engine.connect() as connection:
         backend = connection.execute(text("SELECT pg_backend_pid()")).scalar()
+        # Its own process ends with the connection.
+        told = Path(f"/proc/{backend}/stat").read_text()
     engine.dispose()
-    first = int(Path(f"/proc/{backend}/stat").read_text().rpartition(")")[2].split()[1])
+    first = int(told.rpartition(")")[2].split()[1])
     made = Path(f"/proc/{first}/task/{first}/children").read_text().split()
     return [first, *map(int, made)]
 

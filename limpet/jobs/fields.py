@@ -34,7 +34,7 @@ _MOST: Final = 10
 #: What stands for what is not shown.
 HIDDEN: Final = "…"
 #: A name that is not ours, in a text for people.
-_NAME: Final = re.compile(r"[\w-]{1,60}")
+_NAME: Final = re.compile(r"(\w[\w .:-]{0,59})?")
 #: What the patterns allow, in words.
 _WORDS: Final = {
     "session": "1 to 128 of the characters a-z A-Z 0-9 _ . @ : + = - ~, and not begin "

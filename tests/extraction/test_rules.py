@@ -37,6 +37,7 @@ Parse = Callable[[object], dict[str, Rule]]
         ({"a": {"css": "b", "type": "date"}}, "extract.a.type: "),
         ({"a": {"css": "b", "default": float("nan")}}, "extract.a.default: must"),
         ({"a": {"cs": "b"}}, "extract.a: there is no option 'cs'; did you mean 'css'?"),
+        ({"og:title 2": {"cs": "b"}}, "extract.og:title 2: there is no option 'cs'"),
         ({"a": {}}, "extract.a: must have css"),
         ({"a": 1}, "extract.a: must be a selector or an object"),
         ({"": "b"}, "extract.: "),

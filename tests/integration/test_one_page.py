@@ -125,7 +125,7 @@ def test_a_page_is_cut_followed_or_not_as_the_job_says(crew: Crew) -> None:
             "json: must have no NaN, no inf",
         ),
         ({"params": {"a": {}}}, "params.a: must be a text, a finite number, true"),
-        ({"params": {"x" * 999: "1"}}, f"params.{'x' * 60}…: string should have at"),
+        ({"params": {"x" * 999: "1"}}, "params.…: string should have at"),
         ({"ttl": 1e9}, "ttl: "),
     ],
 )

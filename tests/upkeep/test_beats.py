@@ -133,6 +133,35 @@ def test_a_changed_interval_wins_over_what_was_before(
     eventually(lambda: store.beat().sent[SNAPSHOT] > first + 2, within=20)
 
 
+#: A beat that is told to end just while Python clears something away.
+DEAF = """
+import os, signal
+from tasks.celery import app
+from tasks.scheduler import Scheduler
+
+class Deaf:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        print("told", flush=True)
+
+class Odd(Scheduler):
+    def tick(self):
+        super().tick()
+        Deaf()
+        return 0.1
+
+app.Beat(scheduler_cls=Odd).run()
+"""
+
+
+def test_a_beat_that_is_told_to_end_at_an_odd_moment_ends(stack: Stack) -> None:
+    done = stack.run("-c", DEAF, **ALONE)
+
+    assert done.returncode == 0, done.stderr
+    assert "Exception ignored" in done.stderr
+    assert done.stdout.count("told") <= 1
+
+
 def test_what_is_turned_off_is_sent_no_more(
     stack: Stack, store: UpkeepStore, queued: Queued, eventually: Eventually
 ) -> None:
