@@ -39,6 +39,8 @@ _SECONDS: Final = re.compile("-[0-9]+|[0-9]{1,15}")
 _OF_A_SITE: Final = 180
 _MOST: Final = 3000
 _BYTES: Final = 400_000
+#: So many fit, however large they are: 4,096 bytes, and two attributes.
+_FEW: Final = 60
 
 
 class Jar(RequestsCookieJar):
@@ -76,8 +78,11 @@ class Jar(RequestsCookieJar):
 
     def _make_room(self) -> None:
         """Forget what was used longest ago, where there is too much of it."""
+        cookies = list(iter(self))
+        if len(cookies) <= _FEW:
+            return
         sites, left = Counter[str](), _BYTES
-        for number, cookie in enumerate(sorted(iter(self), key=used_at)[::-1]):
+        for number, cookie in enumerate(sorted(cookies, key=used_at)[::-1]):
             site = site_of(cookie.domain.strip("."))
             sites[site] += 1
             left -= size_of(cookie) + len(cookie.domain) + len(cookie.path)
