@@ -73,6 +73,15 @@ def test_names_of_a_result_are_shown_where_they_are_such() -> None:
     assert told == {"session": "one", "state": "dead", "proxy": "…"}
 
 
+@pytest.mark.parametrize("name", ["Bearer hunter2", "10.0.0.1:80:u:hunter2"])
+def test_a_secret_that_is_given_for_a_name_is_not_shown(name: str) -> None:
+    with pytest.raises(InvalidJob) as refused:
+        ScrapeJob.parse((), {"url": URL, name: 1})
+
+    shown = showing.arguments({name: 1}, OPEN, ours=True)
+    assert "hunter2" not in f"{refused.value} {shown}"
+
+
 def test_a_name_that_is_none_is_not_shown() -> None:
     given = {"?token=hunter2": 1, "X-Key": 1, "x" * 61: 1}
 

@@ -34,7 +34,9 @@ _MOST: Final = 10
 #: What stands for what is not shown.
 HIDDEN: Final = "…"
 #: A name that is not ours, in a text for people.
-_NAME: Final = re.compile(r"(\w[\w .:-]{0,59})?")
+_NAME: Final = re.compile(r"[\w-]{0,60}")
+#: That of a rule, which names what is in the result: ``og:title``.
+_RULE: Final = re.compile(r"\w[\w .:-]{0,59}")
 #: What the patterns allow, in words.
 _WORDS: Final = {
     "session": "1 to 128 of the characters a-z A-Z 0-9 _ . @ : + = - ~, and not begin "
@@ -189,7 +191,12 @@ def _models(annotation: object) -> list[type[BaseModel]]:
 
 def _path(where: Sequence[object]) -> str:
     """Return ``extract.price.css``; what a dictionary is wrong in has a key of ours."""
-    return ".".join(legible(str(part)) for part in where if part != "[key]")
+    parts = [str(part) for part in where if part != "[key]"]
+    rules = parts[:1] == ["extract"]
+    known = (
+        part if rules and _RULE.fullmatch(part) else legible(part) for part in parts
+    )
+    return ".".join(known)
 
 
 def legible(name: str) -> str:
