@@ -76,7 +76,9 @@ def flower(
         login = base64.b64encode(b"ada:pw").decode()
         made = Flower(port, stack, server, headers={"Authorization": f"Basic {login}"})
         eventually(made.up, within=60)
-        eventually(lambda: _WORKER in made.get("/api/workers").body, within=60)
+        # It asks by itself once, maybe before the worker was there.
+        refresh = "/api/workers?refresh=1"
+        eventually(lambda: _WORKER in made.get(refresh).body, within=60)
         yield made
 
 
